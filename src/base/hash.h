@@ -1,0 +1,31 @@
+/*
+ * Hashes: SipHash-2-4 for tables that strangers fill, SHA-256 (OpenSSL) for identities, random
+ * bytes.
+ *
+ * No state; any thread.
+ */
+#ifndef KX_BASE_HASH_H
+#define KX_BASE_HASH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct kx_hash_key {
+    uint64_t k0, k1;
+};
+
+/* 64-bit SipHash-2-4 (Aumasson, Bernstein 2012) of bytes under key. */
+uint64_t kx_hash_sip(const struct kx_hash_key *key, const void *bytes, size_t length);
+
+/* Fills out with getrandom(2) bytes. Ends the program when the kernel has none: nothing works then.
+ */
+void kx_hash_random(void *out, size_t length);
+
+/* One part of a message; kx_hash_sha256 hashes parts as if joined. */
+struct kx_hash_part {
+    const void *bytes;
+    size_t length;
+};
+void kx_hash_sha256(const struct kx_hash_part *parts, size_t count, uint8_t out[32]);
+
+#endif

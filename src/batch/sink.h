@@ -1,0 +1,100 @@
+/*
+ * The sink contract: what the delivery engine asks of an end, and what it offers.
+ *
+ * One sender thread makes every call to one sink, so a sink needs no lock. A sink never sleeps to
+ * wait, never retries, never loops over attempts: it says what happened and the engine decides. A
+ * sink sees records, its own configuration and this header, nothing else of the program.
+ */
+#ifndef KX_BATCH_SINK_H
+#define KX_BATCH_SINK_H
+
+#include "base/error.h"
+#include "config/config.h"
+#include "record/record.h"
+#include "stats/board.h"
+#include "stats/counters.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum kx_outcome {
+    KX_SENT,  /* the far end confirmed every record not already marked done */
+    KX_RETRY, /* transient: back off, try again */
+    KX_HOLD,  /* wants an operator (bad password, missing table, full disk): retry each 60 s and on
+                 SIGHUP; readiness fails, err says what to do */
+    KX_REJECTED, /* the far end will never take this batch: the engine bisects; a single record goes
+                    to the dead letters */
+    KX_GONE,     /* the far end has gone for good (standard output closed): the sink is over */
+};
+
+/* Limits of one call: a readable stop_fd or a passed deadline = give up, return KX_RETRY at once.
+ */
+struct kx_call {
+    uint64_t deadline_ns; /* CLOCK_BOOTTIME */
+    int stop_fd;          /* becomes readable when the program wants to end; never read it */
+};
+
+/*
+ * A view of sealed records [first, end). The engine owns it; records stay where they are until the
+ * batch is finished. Only the sender thread touches it.
+ */
+struct kx_batch {
+    const char *bytes;       /* the records' memory */
+    const uint32_t *offsets; /* of record i in bytes */
+    uint32_t first, end;
+    uint64_t *done; /* bit i: the far end confirmed record i. Halves of a bisected batch share it */
+    struct kx_batch *next;   /* the batch behind this one when it is sealed already, or NULL. It may
+                                be   begun early; its confirmations go into its own bitmap */
+    uint64_t retry_after_ns; /* out: with KX_RETRY, not before this long from now; 0 = the engine's
+                                own */
+    uint64_t bytes_max; /* out: the far end takes at most this much a batch; 0 = no limit learnt */
+};
+
+static inline const struct kx_record *kx_batch_record(const struct kx_batch *batch, uint32_t i)
+{
+    return (const struct kx_record *)(const void *)(batch->bytes + batch->offsets[i]);
+}
+
+static inline bool kx_batch_done(const struct kx_batch *batch, uint32_t i)
+{
+    return (batch->done[i / 64] >> (i % 64) & 1) != 0;
+}
+
+static inline void kx_batch_mark(struct kx_batch *batch, uint32_t i)
+{
+    batch->done[i / 64] |= 1ull << (i % 64);
+}
+
+/* What the program lends a sink for its life. */
+struct kx_sink_env {
+    const struct kx_config *config; /* for what is common: sensor, the number of sources */
+    struct kx_board *board;         /* the sources' states, for sinks that write them down */
+    struct kx_counters *counters;   /* of the sender thread: kx_count */
+};
+
+struct kx_probe; /* the collector of `kismet-export probe`, batch/probe.h */
+
+struct kx_sink_ops {
+    const char *type;
+    bool newest_per_device; /* within a batch only the newest record of a device matters (a state
+                               table); false for a time series */
+    /* Checks the configuration and allocates; no network. Failure leaves nothing behind. */
+    enum kx_code (*open)(const struct kx_sink_config *config,
+                         const struct kx_sink_env *env,
+                         void **ret_self,
+                         struct kx_error *err);
+    /* Delivers the batch's records that are not done, in their order. err is filled unless KX_SENT.
+     */
+    enum kx_outcome (*deliver)(void *self,
+                               struct kx_batch *batch,
+                               const struct kx_call *call,
+                               struct kx_error *err);
+    /* About once a second while there is no batch; may be NULL. */
+    enum kx_outcome (*idle)(void *self, const struct kx_call *call, struct kx_error *err);
+    /* Says what is wrong with this end and how to mend it; may be NULL. */
+    enum kx_code (*probe)(void *self, struct kx_probe *probe);
+    /* NULL-safe. */
+    void (*close)(void *self);
+};
+
+#endif

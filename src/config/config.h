@@ -1,0 +1,132 @@
+/*
+ * The configuration: one validated, constant struct, made from file, environment and command line.
+ *
+ * kx_config_load fills it before any thread starts; afterwards it is read-only and every thread may
+ * read it. Owns all of its strings; kx_config_destroy frees them and wipes the secrets. Precedence:
+ * command line, then environment, then file, then default. Every key stands once in options.c, and
+ * from there come the YAML parser, --help and the option list of the documentation.
+ */
+#ifndef KX_CONFIG_CONFIG_H
+#define KX_CONFIG_CONFIG_H
+
+#include "base/error.h"
+#include "base/log.h"
+#include "config/secret.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { KX_SOURCES_MAX = 256, KX_SINKS_MAX = 32 };
+
+enum kx_command {
+    KX_COMMAND_RUN,    /* kismet-export [run] */
+    KX_COMMAND_REPLAY, /* kismet-export replay FILE */
+    KX_COMMAND_CHECK,  /* read the configuration, say what it means, exit */
+    KX_COMMAND_PROBE,
+    KX_COMMAND_LOGIN,
+    KX_COMMAND_SCHEMA,
+};
+
+enum kx_source_mode { KX_MODE_AUTO, KX_MODE_MONITOR, KX_MODE_POLL };
+enum kx_location { KX_LOCATION_AVG, KX_LOCATION_LAST, KX_LOCATION_PEAK };
+enum kx_mac_case { KX_MAC_UPPER, KX_MAC_LOWER };
+enum kx_format { KX_FORMAT_TEXT, KX_FORMAT_JSON, KX_FORMAT_CSV, KX_FORMAT_SIMPLE };
+enum kx_compat { KX_COMPAT_NONE, KX_COMPAT_SCRIPT };
+enum kx_switch { KX_AUTO, KX_ON, KX_OFF };
+
+/* A list of texts from YAML or a comma list. */
+struct kx_strings {
+    char **items;
+    size_t count;
+};
+
+/* How TLS is spoken to one end. Empty strings are never stored: absent is NULL. */
+struct kx_tls_config {
+    char *ca_file;   /* PEM; NULL = the system's */
+    char *cert_file; /* PEM client certificate */
+    char *key_file;  /* its key */
+    bool insecure;   /* verify nothing; loud */
+};
+
+struct kx_source_config {
+    char *name; /* as configured; NULL until kx_config_load fills the default */
+    char *url;  /* http(s)://host[:port][/prefix] */
+    struct kx_secret api_key;
+    char *user; /* HTTP Basic, only when given */
+    struct kx_secret password;
+    uint64_t rate_ns;      /* device updates each */
+    uint64_t reconcile_ns; /* 0 = 2 x rate */
+    enum kx_source_mode mode;
+    char *view; /* NULL = all */
+    struct kx_strings macs;
+    struct kx_strings events; /* topics */
+    enum kx_location location;
+    uint64_t reconnect_min_ns, reconnect_max_ns;
+    struct kx_tls_config tls;
+};
+
+struct kx_batch_config {
+    uint32_t records;
+    uint64_t bytes;
+    uint64_t interval_ns;
+};
+
+struct kx_history_config {
+    bool on;
+    uint64_t min_interval_ns;
+    uint64_t retention_ns; /* 0 = for ever */
+};
+
+enum kx_sink_type { KX_SINK_CONSOLE, KX_SINK_SQLITE, KX_SINK_TYPES };
+
+struct kx_sink_config {
+    char *name; /* default: its type, with -2, -3 ... when there are several */
+    enum kx_sink_type type;
+    struct kx_batch_config batch;
+    enum kx_compat compat;
+    enum kx_mac_case mac_case;
+    struct {
+        enum kx_format format;
+    } console;
+    struct {
+        char *path;
+        enum kx_switch per_source; /* kismet_device_sources; auto = with more than one source */
+        struct kx_history_config history;
+    } sqlite;
+};
+
+struct kx_replay_config {
+    char *path;
+    double speed; /* times the recorded pace; 0 = as fast as it goes */
+};
+
+struct kx_config {
+    enum kx_command command;
+    char *path;   /* of the YAML file, NULL when none */
+    char *sensor; /* default: the host name */
+    struct kx_source_config *sources;
+    size_t source_count;
+    struct kx_sink_config *sinks;
+    size_t sink_count;
+    struct kx_replay_config replay;
+    bool once;
+    uint64_t duration_ns; /* 0 = until a signal */
+    uint64_t ring_bytes;
+    uint32_t max_devices;
+    enum kx_log_level log_level;
+    enum kx_log_format log_format;
+};
+
+/*
+ * Reads the command line, the environment and the file that they name. On success *ret_config is
+ * the caller's to destroy. KX_ERR_USAGE: exit 64; KX_ERR_CONFIG: exit 78, err names file, line and
+ * the remedy. --help and --version print to standard output and set *ret_done instead. Warnings (a
+ * secret on argv, a readable secret file) are logged.
+ */
+enum kx_code kx_config_load(
+    int argc, char **argv, struct kx_config **ret_config, bool *ret_done, struct kx_error *err);
+void kx_config_destroy(struct kx_config *config);
+
+const char *kx_sink_type_name(enum kx_sink_type type);
+
+#endif

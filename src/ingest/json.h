@@ -1,0 +1,133 @@
+/*
+ * simdjson behind C: one Kismet message in, plain values out.
+ *
+ * The only door to C++. Owns the parser's memory; one thread a parser. Texts in the answers live
+ * until the next call with the same parser. A document needs KX_JSON_PADDING readable bytes behind
+ * its end. No call throws, none keeps the document. Failure: a result other than KX_JSON_OK, the
+ * answer partly filled and not to be used. Ill-formed UTF-8 is repaired in a copy and parsed again
+ * (repaired counts).
+ */
+#ifndef KX_INGEST_JSON_H
+#define KX_INGEST_JSON_H
+
+#include "base/buf.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { KX_JSON_PADDING = 64, KX_JSON_DEPTH_MAX = 64 };
+
+struct kx_json;
+
+struct kx_json *kx_json_create(void); /* NULL without memory */
+void kx_json_destroy(struct kx_json *json);
+/* The kernel in use ("haswell", "baseline ..."): for --version and the bench. */
+const char *kx_json_kernel(void);
+
+enum kx_json_result {
+    KX_JSON_OK,
+    KX_JSON_EMPTY,      /* nothing but white space */
+    KX_JSON_SYNTAX,     /* not JSON */
+    KX_JSON_NOT_OBJECT, /* JSON, but no object */
+    KX_JSON_NO_KEY,     /* a device without key or MAC, an event without a topic */
+    KX_JSON_DEPTH,      /* nested deeper than KX_JSON_DEPTH_MAX */
+    KX_JSON_NOMEM,
+};
+
+/* What was mended or left out in one message. */
+struct kx_json_notes {
+    uint32_t utf8;       /* ill-formed parts replaced by U+FFFD */
+    uint32_t nul;        /* \u0000 replaced by U+FFFD */
+    uint32_t surrogate;  /* lone surrogates replaced by U+FFFD */
+    uint32_t wrong_type; /* fields absent because of their type */
+    uint32_t range;      /* fields absent because no number of ours holds them */
+    bool reordered;      /* keys came in another order than asked for */
+};
+
+struct kx_json_text {
+    const char *data; /* NULL = absent */
+    size_t length;
+};
+
+/* A device as the subscription's aliases name it; numbers of absent fields are 0 and not in `has`.
+ */
+enum kx_json_field {
+    KX_J_FIRST_SEEN,
+    KX_J_LAST_SEEN,
+    KX_J_MOD_TIME,
+    KX_J_FREQUENCY,
+    KX_J_TOTAL_PACKETS,
+    KX_J_TX_PACKETS,
+    KX_J_RX_PACKETS,
+    KX_J_DATA_SIZE,
+    KX_J_NUM_ALERTS,
+    KX_J_SIGNAL,
+    KX_J_NOISE,
+    KX_J_FIX,
+    KX_J_ALTITUDE,
+    KX_J_GEOPOINT,
+};
+
+struct kx_json_device {
+    uint32_t has; /* bit (1 << enum kx_json_field) */
+    struct kx_json_text key, server_uuid, mac_addr, name, common_name, username, phy_type,
+        manufacturer, device_type, crypt, channel, signal_type;
+    int64_t first_seen, last_seen, mod_time, frequency, total_packets, tx_packets, rx_packets,
+        data_size, num_alerts, signal_dbm, noise_dbm, fix;
+    double altitude, longitude, latitude;
+};
+
+/*
+ * Kismet's simplified device record (field list: kx_fields_subscription in ingest/fields.h):
+ * in-order lookups, one walk over all keys when a key is not where it was asked for. 0 where a text
+ * or an array belongs is Kismet's way of saying absent, not a wrong type.
+ */
+enum kx_json_result kx_json_device(struct kx_json *json,
+                                   const char *document,
+                                   size_t length,
+                                   struct kx_json_device *ret_device,
+                                   struct kx_json_notes *ret_notes);
+
+/* An eventbus message. Its topic is its one key; of two keys (DOT11_NEW_SSID_BASEDEV beside
+ * DOT11_ADVERTISED_SSID) the one that is not DOT11_NEW_SSID_BASEDEV, and data holds both. */
+struct kx_json_event {
+    struct kx_json_text topic;
+    struct kx_json_text server_uuid; /* absent in most topics */
+    struct kx_json_text device_key;  /* as it stands: "00_0" means none */
+    struct kx_json_text
+        device_mac; /* an alert's transmitter, else its source; else the record's own */
+    double time;    /* seconds, 0 = the event has none */
+    struct kx_json_text alert_hash; /* the number's text; absent but in alerts */
+    int64_t severity;               /* of an alert, -1 = none */
+};
+
+/* Also appends the data, re-serialised (own spacing, keys in their order, numbers in our form,
+ * texts escaped as kx_text_json says), to out. */
+enum kx_json_result kx_json_event(struct kx_json *json,
+                                  const char *document,
+                                  size_t length,
+                                  struct kx_buf *out,
+                                  struct kx_json_event *ret_event,
+                                  struct kx_json_notes *ret_notes);
+
+/* The three values of one line of a capture: {"t":seconds,"s":"monitor","d":{...}}. frame is the
+ * raw text of d, byte for byte. */
+struct kx_json_capture {
+    double t;
+    struct kx_json_text stream;
+    struct kx_json_text frame;
+};
+enum kx_json_result kx_json_capture(struct kx_json *json,
+                                    const char *line,
+                                    size_t length,
+                                    struct kx_json_capture *ret_capture);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
