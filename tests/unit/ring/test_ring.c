@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
