@@ -178,8 +178,9 @@ static inline const char *kx_record_text(const struct kx_record *record, struct 
     return (const char *)record + text.offset;
 }
 
-/* Whether length bytes hold one well-formed record: lengths, offsets and kind within bounds. For
- * bytes that come from outside the process (a spool). */
+/* Whether length bytes (at any alignment) hold exactly one device or event: length, offsets and
+ * kind within bounds, no unknown presence bit, present doubles finite. For bytes that come from
+ * outside the process (a spool). Texts are not looked into: a spool block has its checksum. */
 bool kx_record_valid(const void *bytes, size_t length);
 
 /* --- writing, in place --- */
@@ -193,17 +194,20 @@ struct kx_builder {
     bool overflow;      /* something did not fit: finish gives 0 */
 };
 
-/* Starts an all-absent record in memory (8-byte aligned). capacity under the fixed part = overflow.
- */
+/* Starts an all-absent record (but for KX_F_TIMESTAMP, whose value the caller stores in
+ * head.received_ns) in memory, 8-byte aligned. capacity under the fixed part: NULL, and the builder
+ * overflows. */
 struct kx_device *kx_builder_device(struct kx_builder *builder, void *memory, size_t capacity);
 struct kx_event *kx_builder_event(struct kx_builder *builder, void *memory, size_t capacity);
-/* Appends a text (well-formed UTF-8) cut at limit bytes and stores where it lies. */
+/* Appends a text (well-formed UTF-8) cut at limit bytes and stores where it lies. A slot is filled
+ * once. */
 void kx_builder_text(struct kx_builder *builder,
                      struct kx_text *slot,
                      const char *text,
                      size_t length,
                      size_t limit);
-/* The same for a device's field: sets its presence bit too. */
+/* The same for a text field of a device, cut at KX_TEXT_BYTES_MAX: sets its presence bit too. JSON
+ * cannot be cut: longer than KX_EXTRA_BYTES_MAX it stays absent and counts as cut. */
 void kx_builder_field(struct kx_builder *builder,
                       enum kx_field field,
                       const char *text,
