@@ -33,19 +33,20 @@ enum { KX_ERROR_TEXT_MAX = 384 };
 struct kx_error {
     enum kx_code code;
     int sys;                      /* errno at the failure, 0 when none */
-    char text[KX_ERROR_TEXT_MAX]; /* one line, NUL-terminated, without the errno text */
+    char text[KX_ERROR_TEXT_MAX]; /* one line, NUL-terminated, the errno text at its end */
 };
 
 /*
  * Fills *err (NULL is allowed: the caller wants the code only) and returns code, so that a failing
  * function ends in `return kx_error_set(err, KX_ERR_IO, errno, "cannot open %s", path);`.
- * A positive sys appends ": <its text>". Control bytes in the text are replaced.
+ * A positive sys appends ": <its text>". Control bytes in the text become '?'; a text that is too
+ * long is cut and says so by "...". errno stays what it was.
  */
 enum kx_code kx_error_set(struct kx_error *err, enum kx_code code, int sys, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* Puts "prefix: " before the text that is there: the callers' part of the story. Returns err->code.
- */
+/* Puts "prefix: " before the text that is there: the callers' part of the story. Returns err->code;
+ * with a NULL err nobody knows it, and KX_ERR_BUG is returned. */
 enum kx_code kx_error_prefix(struct kx_error *err, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

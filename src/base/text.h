@@ -26,21 +26,23 @@ size_t kx_text_utf8_cut(const char *text, size_t length, size_t limit);
 
 /* Appends text made safe for a terminal, a log line or any other human output: C0, DEL, C1, line
  * and paragraph separators, bidi and other invisible format controls, and ill-formed bytes each
- * become a visible replacement (U+FFFD for ill-formed bytes, \xNN or \uNNNN text for the others).
+ * become a visible replacement: U+FFFD for ill-formed bytes, \xNN text for C0 and DEL, \uNNNN (from
+ * U+10000 \UNNNNNNNN) for the others, upper case. Printable text stays as it is, backslashes too.
  */
 void kx_text_terminal(struct kx_buf *buf, const char *text, size_t length);
 
-/* Appends text as the inside of a JSON string (no quotes): escapes " \ C0 DEL and, so that a
- * careless viewer cannot be scripted, < > & U+2028 U+2029 as \uNNNN. Text must be well-formed
- * UTF-8; an ill-formed byte becomes U+FFFD. */
+/* Appends text as the inside of a JSON string (no quotes): " and \ behind a backslash; C0, DEL and,
+ * so that a careless viewer cannot be scripted, < > & U+2028 U+2029 as \uNNNN, upper case. Text
+ * should be well-formed UTF-8; each maximal ill-formed part becomes U+FFFD. */
 void kx_text_json(struct kx_buf *buf, const char *text, size_t length);
 
 /* "AA:BB:CC:DD:EE:FF" in any case, with ':' or '-' or nothing between: the 48 bits, most
  * significant octet first. False when it is not a MAC; then *ret_mac is untouched. */
 bool kx_text_mac(const char *text, size_t length, uint64_t *ret_mac);
 
-/* Edit distance of at most `limit` between two NUL-terminated words, else limit + 1: for "did you
- * mean". */
+enum { KX_TEXT_WORD_MAX = 127 };
+/* Edit distance (insert, delete, replace) of at most `limit` between two NUL-terminated words, else
+ * limit + 1: for "did you mean". A b above KX_TEXT_WORD_MAX bytes is unlike everything. */
 size_t kx_text_distance(const char *a, const char *b, size_t limit);
 
 #endif

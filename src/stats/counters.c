@@ -1,0 +1,27 @@
+/*
+ * The table that counters.def spells, and blocks.
+ */
+#include "stats/counters.h"
+#include <stdlib.h>
+
+const struct kx_counter_info kx_counter_infos[KX_COUNTERS] = {
+#define KX_COUNTER(scope, id, metric, label, value, help)                                          \
+    [KX_C_##id] = {KX_SCOPE_##scope, metric, label, value, help},
+#include "stats/counters.def"
+#undef KX_COUNTER
+};
+
+struct kx_counters *kx_counters_create(void)
+{
+    struct kx_counters *counters = aligned_alloc(_Alignof(struct kx_counters), sizeof *counters);
+    if (counters == NULL)
+        return NULL;
+    for (size_t i = 0; i < KX_COUNTERS; i++)
+        atomic_init(&counters->values[i], 0);
+    return counters;
+}
+
+void kx_counters_destroy(struct kx_counters *counters)
+{
+    free(counters);
+}
