@@ -162,7 +162,21 @@ static void put_visible(struct kx_buf *buf, uint32_t point)
         put_escape(buf, 'U', point, 8);
 }
 
-void kx_text_terminal(struct kx_buf *buf, const char *text, size_t length)
+/* The same as what JSON calls an escape; a surrogate pair above U+FFFF. */
+static void put_json_escape(struct kx_buf *buf, uint32_t point)
+{
+    if (point >= 0x10000) {
+        put_escape(buf, 'u', 0xd7c0 + (point >> 10), 4);
+        point = 0xdc00 | (point & 0x3ff);
+    }
+    put_escape(buf, 'u', point, 4);
+}
+
+/* Copies text but for what a terminal obeys; put writes that in its stead. */
+static void put_harmless(struct kx_buf *buf,
+                         const char *text,
+                         size_t length,
+                         void (*put)(struct kx_buf *, uint32_t))
 {
     size_t run = 0; /* from here to `at` all is harmless and not yet copied */
     size_t at = 0;
@@ -185,13 +199,23 @@ void kx_text_terminal(struct kx_buf *buf, const char *text, size_t length)
         }
         kx_buf_bytes(buf, text + run, at - run);
         if (unit.valid)
-            put_visible(buf, unit.point);
+            put(buf, unit.point);
         else
             kx_buf_bytes(buf, REPLACEMENT, sizeof REPLACEMENT);
         at += unit.length;
         run = at;
     }
     kx_buf_bytes(buf, text + run, length - run);
+}
+
+void kx_text_terminal(struct kx_buf *buf, const char *text, size_t length)
+{
+    put_harmless(buf, text, length, put_visible);
+}
+
+void kx_text_json_terminal(struct kx_buf *buf, const char *json, size_t length)
+{
+    put_harmless(buf, json, length, put_json_escape);
 }
 
 static bool is_json_special(unsigned char byte)

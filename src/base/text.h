@@ -31,6 +31,10 @@ size_t kx_text_utf8_cut(const char *text, size_t length, size_t limit);
  */
 void kx_text_terminal(struct kx_buf *buf, const char *text, size_t length);
 
+/* Appends a JSON document with what kx_text_terminal replaces as \uNNNN: the same document to any
+ * JSON parser, and harmless to look at. Line breaks between its tokens are not expected. */
+void kx_text_json_terminal(struct kx_buf *buf, const char *json, size_t length);
+
 /* Appends text as the inside of a JSON string (no quotes): " and \ behind a backslash; C0, DEL and,
  * so that a careless viewer cannot be scripted, < > & U+2028 U+2029 as \uNNNN, upper case. Text
  * should be well-formed UTF-8; each maximal ill-formed part becomes U+FFFD. */
