@@ -158,6 +158,7 @@ size_t kx_clock_log(int64_t wall_ns, char out[KX_CLOCK_RFC3339_MAX])
 
 int kx_clock_poll_ms(uint64_t deadline_ns, uint64_t now_ns, int most_ms)
 {
+    KX_ASSERT(most_ms >= 0);
     if (deadline_ns == 0)
         return most_ms;
     if (deadline_ns <= now_ns)

@@ -30,8 +30,8 @@ size_t kx_clock_sql(int64_t wall_ns, char out[KX_CLOCK_RFC3339_MAX]);
 /* "2025-01-17T16:30:45.123Z": log lines. */
 size_t kx_clock_log(int64_t wall_ns, char out[KX_CLOCK_RFC3339_MAX]);
 
-/* Milliseconds from now until deadline for poll(2), rounded up, 0 when it passed, at most `most`.
- * deadline 0 means none. */
+/* Milliseconds from now until deadline for poll(2), rounded up, 0 when it passed, at most
+ * most_ms (not negative). deadline 0 means none. */
 int kx_clock_poll_ms(uint64_t deadline_ns, uint64_t now_ns, int most_ms);
 
 #endif
