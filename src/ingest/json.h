@@ -15,26 +15,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
 enum { KX_JSON_PADDING = 64, KX_JSON_DEPTH_MAX = 64 };
-
-struct kx_json;
-
-struct kx_json *kx_json_create(void); /* NULL without memory */
-void kx_json_destroy(struct kx_json *json);
-/* The kernel in use ("haswell", "baseline ..."): for --version and the bench. */
-const char *kx_json_kernel(void);
 
 enum kx_json_result {
     KX_JSON_OK,
     KX_JSON_EMPTY,      /* nothing but white space */
     KX_JSON_SYNTAX,     /* not JSON */
-    KX_JSON_NOT_OBJECT, /* JSON, but no object */
+    KX_JSON_NOT_OBJECT, /* begins like JSON, but with no brace */
     KX_JSON_NO_KEY,     /* a device without key or MAC, an event without a topic */
-    KX_JSON_DEPTH,      /* nested deeper than KX_JSON_DEPTH_MAX */
+    KX_JSON_DEPTH,      /* an event nested deeper than KX_JSON_DEPTH_MAX */
     KX_JSON_NOMEM,
 };
 
@@ -81,10 +70,35 @@ struct kx_json_device {
     double altitude, longitude, latitude;
 };
 
+/* An eventbus message. Its topic is its one key; of two keys (DOT11_NEW_SSID_BASEDEV beside
+ * DOT11_ADVERTISED_SSID) the one that is not DOT11_NEW_SSID_BASEDEV. A handshake has only
+ * DOT11_WPA_HANDSHAKE_BASEDEV and DOT11_WPA_HANDSHAKE_DOT11; its topic is DOT11_WPA_HANDSHAKE. */
+struct kx_json_event {
+    struct kx_json_text topic;
+    struct kx_json_text server_uuid; /* absent in most topics */
+    struct kx_json_text device_key;  /* as it stands: "00_0" means none */
+    struct kx_json_text device_mac;  /* an alert's transmitter, else its source; else the record's
+                                        own; 00:00:00:00:00:00 is none of them */
+    double time;                     /* seconds since 1970, 0 = the event has none */
+    struct kx_json_text alert_hash;  /* the number's text; absent but in alerts */
+    int64_t severity;                /* of an alert, -1 = none */
+};
+
+#ifndef __cplusplus /* json.c's; C++ would take two of them for constructors of the structs */
+
+struct kx_json;
+
+struct kx_json *kx_json_create(void); /* NULL without memory */
+void kx_json_destroy(struct kx_json *json);
+/* The build of the parser in use ("haswell", "baseline"): for --version and the bench. */
+const char *kx_json_kernel(void);
+
 /*
- * Kismet's simplified device record (field list: kx_fields_subscription in ingest/fields.h):
- * in-order lookups, one walk over all keys when a key is not where it was asked for. 0 where a text
- * or an array belongs is Kismet's way of saying absent, not a wrong type.
+ * A device record trimmed to our field list (ingest/fields.h): read in the list's order; from the
+ * first key that is out of place on, by name. Of equal keys the first counts; keys that are not
+ * ours are skipped unread. 0 where a text or an array belongs is Kismet's way of saying absent,
+ * null anybody's: neither is a wrong type. A whole number written as a double ("6.0") is one up to
+ * 2^53. KX_JSON_NO_KEY: key or mac_addr is absent or empty.
  */
 enum kx_json_result kx_json_device(struct kx_json *json,
                                    const char *document,
@@ -92,21 +106,13 @@ enum kx_json_result kx_json_device(struct kx_json *json,
                                    struct kx_json_device *ret_device,
                                    struct kx_json_notes *ret_notes);
 
-/* An eventbus message. Its topic is its one key; of two keys (DOT11_NEW_SSID_BASEDEV beside
- * DOT11_ADVERTISED_SSID) the one that is not DOT11_NEW_SSID_BASEDEV, and data holds both. */
-struct kx_json_event {
-    struct kx_json_text topic;
-    struct kx_json_text server_uuid; /* absent in most topics */
-    struct kx_json_text device_key;  /* as it stands: "00_0" means none */
-    struct kx_json_text
-        device_mac; /* an alert's transmitter, else its source; else the record's own */
-    double time;    /* seconds, 0 = the event has none */
-    struct kx_json_text alert_hash; /* the number's text; absent but in alerts */
-    int64_t severity;               /* of an alert, -1 = none */
-};
-
-/* Also appends the data, re-serialised (own spacing, keys in their order, numbers in our form,
- * texts escaped as kx_text_json says), to out. */
+/*
+ * Also appends the event's data to out: a JSON object, re-serialised (own spacing, keys in their
+ * order and as often as they come, numbers in our form or null when no double holds them, texts
+ * escaped as kx_text_json says). It is the topic's record; the whole message where there are two
+ * records or the value is none ({"DATASOURCE_OPENED":"<uuid>"}). A full buffer is no failure of
+ * this call: out->failed says so. On a failure out is as long as before.
+ */
 enum kx_json_result kx_json_event(struct kx_json *json,
                                   const char *document,
                                   size_t length,
@@ -114,20 +120,6 @@ enum kx_json_result kx_json_event(struct kx_json *json,
                                   struct kx_json_event *ret_event,
                                   struct kx_json_notes *ret_notes);
 
-/* The three values of one line of a capture: {"t":seconds,"s":"monitor","d":{...}}. frame is the
- * raw text of d, byte for byte. */
-struct kx_json_capture {
-    double t;
-    struct kx_json_text stream;
-    struct kx_json_text frame;
-};
-enum kx_json_result kx_json_capture(struct kx_json *json,
-                                    const char *line,
-                                    size_t length,
-                                    struct kx_json_capture *ret_capture);
-
-#ifdef __cplusplus
-}
 #endif
 
 #endif
