@@ -1,0 +1,27 @@
+/*
+ * One line of a capture file: {"t":seconds,"s":"monitor"|"eventbus","d":<the frame>}.
+ *
+ * Pure: no state, no allocation, any thread. The frame may be anything that Kismet sent, also JSON
+ * that no parser takes (ill-formed UTF-8), so this is a scanner that looks for quotes and brackets
+ * and hands out the frame byte for byte. The texts lie in the caller's line. Failure leaves
+ * *ret_line untouched.
+ */
+#ifndef KX_INGEST_CAPTURE_H
+#define KX_INGEST_CAPTURE_H
+
+#include "ingest/json.h"
+
+struct kx_capture_line {
+    double t; /* seconds since the capture began */
+    struct kx_json_text stream;
+    struct kx_json_text frame;
+};
+
+/* Keys in any order, unknown ones skipped, the first of equal ones taken. KX_JSON_EMPTY: white
+ * space only. KX_JSON_NOT_OBJECT: does not begin with a brace. KX_JSON_NO_KEY: an object, but t, s
+ * or d is missing or of another type. KX_JSON_SYNTAX: quotes or brackets that do not close, or more
+ * behind the end. */
+enum kx_json_result
+kx_capture_parse(const char *line, size_t length, struct kx_capture_line *ret_line);
+
+#endif
