@@ -47,23 +47,29 @@ void kx_wake_prepare(struct kx_wake *wake)
     atomic_store_explicit(&wake->sleeping, 1, memory_order_seq_cst);
 }
 
+/* Ends the state that prepare began. True when a waker had seen it: then the eventfd is emptied, or
+ * a poll on it would never sleep again. (A waker between its exchange and its write leaves one
+ * spurious wake-up behind.) */
+static bool settle(struct kx_wake *wake)
+{
+    if (atomic_exchange_explicit(&wake->sleeping, 0, memory_order_relaxed) != 0)
+        return false;
+    uint64_t count;
+    ssize_t got = read(wake->fd, &count, sizeof(count));
+    (void)got; /* EAGAIN: that waker's write is still to come */
+    return true;
+}
+
 void kx_wake_cancel(struct kx_wake *wake)
 {
-    /* A waker may have written the eventfd meanwhile: the next sleep then ends at once, for
-     * nothing. */
-    atomic_store_explicit(&wake->sleeping, 0, memory_order_relaxed);
+    settle(wake);
 }
 
 bool kx_wake_sleep(struct kx_wake *wake, uint64_t deadline_ns)
 {
     struct pollfd poll_fd = {.fd = wake->fd, .events = POLLIN};
-    int timeout = kx_clock_poll_ms(deadline_ns, kx_clock_boot_ns(), SLEEP_MS_MAX);
-    bool signalled = poll(&poll_fd, 1, timeout) > 0;
-    kx_wake_cancel(wake);
-    uint64_t count;
-    if (signalled && read(wake->fd, &count, sizeof(count)) < 0)
-        signalled = errno == EAGAIN;
-    return signalled;
+    poll(&poll_fd, 1, kx_clock_poll_ms(deadline_ns, kx_clock_boot_ns(), SLEEP_MS_MAX));
+    return settle(wake);
 }
 
 void kx_wake_signal(struct kx_wake *wake)

@@ -162,20 +162,10 @@ void kx_ring_close(struct kx_ring *ring)
         kx_wake_signal(ring->cursors[i].wake);
 }
 
-bool kx_ring_wait_room(struct kx_ring *ring, uint64_t deadline_ns)
+bool kx_ring_has_room(struct kx_ring *ring)
 {
-    for (;;) {
-        kx_wake_prepare(ring->room);
-        /* seq_cst loads: the other half of the handshake with kx_ring_release. */
-        if (ring->written - slowest(ring, memory_order_seq_cst) <= ring->capacity / 2) {
-            kx_wake_cancel(ring->room);
-            return true;
-        }
-        if (kx_wake_sleep(ring->room, deadline_ns))
-            return ring->written - slowest(ring, memory_order_acquire) <= ring->capacity / 2;
-        if (deadline_ns != 0 && kx_clock_boot_ns() >= deadline_ns)
-            return false;
-    }
+    /* seq_cst loads: the other half of the handshake with kx_ring_release. */
+    return ring->written - slowest(ring, memory_order_seq_cst) <= ring->capacity / 2;
 }
 
 struct kx_wake *kx_ring_room_wake(struct kx_ring *ring)

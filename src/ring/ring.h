@@ -63,9 +63,9 @@ size_t kx_ring_used(struct kx_ring *ring);
 size_t kx_ring_capacity(const struct kx_ring *ring);
 /* No more records will come: readers see KX_RING_END after the last. */
 void kx_ring_close(struct kx_ring *ring);
-/* A replay's pace: sleeps until at most half the ring is used, the deadline (CLOCK_BOOTTIME ns) or
- * a signal on the wake below by another thread (a stop). True when there is room. */
-bool kx_ring_wait_room(struct kx_ring *ring, uint64_t deadline_ns);
+/* A replay's pace: whether at most half the ring is used. A writer that has none sleeps on the wake
+ * below (wake.h: prepare, kx_ring_has_room, sleep or cancel); others may signal it too. */
+bool kx_ring_has_room(struct kx_ring *ring);
 struct kx_wake *kx_ring_room_wake(struct kx_ring *ring);
 
 /* --- reader i: its worker's thread --- */
