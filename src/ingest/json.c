@@ -65,3 +65,12 @@ enum kx_json_result kx_json_event(struct kx_json *json,
 {
     return json->kernel->event(json->state, document, length, out, ret_event, ret_notes);
 }
+
+enum kx_json_result kx_json_pick(struct kx_json *json,
+                                 const char *document,
+                                 size_t length,
+                                 struct kx_json_pick *picks,
+                                 size_t count)
+{
+    return json->kernel->pick(json->state, document, length, picks, count);
+}

@@ -6,6 +6,7 @@
  */
 #include "ingest/json_device.hpp"
 #include "ingest/json_event.hpp"
+#include "ingest/json_pick.hpp"
 
 #ifndef KX_JSON_KERNEL
 #define KX_JSON_KERNEL kx_json_baseline
@@ -64,7 +65,22 @@ try {
 } catch (...) {
     return KX_JSON_NOMEM;
 }
+
+kx_json_result
+pick(void *opaque, const char *document, size_t length, kx_json_pick *picks, size_t count) noexcept
+try {
+    State &state = *static_cast<State *>(opaque);
+    kx_json_notes notes = {};
+    state.notes = &notes;
+    for (size_t i = 0; i < count; i++) {
+        picks[i].text = {};
+        picks[i].has_number = false;
+    }
+    return read_picks(state, document, length, picks, count);
+} catch (...) {
+    return KX_JSON_NOMEM;
+}
 } // namespace
 
-extern "C" const kx_json_kernel KX_JSON_KERNEL = {KX_JSON_KERNEL_NAME, create, destroy, device,
-                                                  event};
+extern "C" const kx_json_kernel KX_JSON_KERNEL = {
+    KX_JSON_KERNEL_NAME, create, destroy, device, event, pick};

@@ -84,6 +84,14 @@ struct kx_json_event {
     int64_t severity;                /* of an alert, -1 = none */
 };
 
+/* One value that is wanted: in its key, out what stands there, a text or a number or nothing. */
+struct kx_json_pick {
+    const char *key; /* under 32 bytes */
+    struct kx_json_text text;
+    double number;
+    bool has_number;
+};
+
 #ifndef __cplusplus /* json.c's; C++ would take two of them for constructors of the structs */
 
 struct kx_json;
@@ -119,6 +127,13 @@ enum kx_json_result kx_json_event(struct kx_json *json,
                                   struct kx_buf *out,
                                   struct kx_json_event *ret_event,
                                   struct kx_json_notes *ret_notes);
+
+/* Values by name out of an object's first level: for the small answers of REST. */
+enum kx_json_result kx_json_pick(struct kx_json *json,
+                                 const char *document,
+                                 size_t length,
+                                 struct kx_json_pick *picks,
+                                 size_t count);
 
 #endif
 

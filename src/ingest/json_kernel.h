@@ -24,6 +24,8 @@ struct kx_json_kernel {
                                  struct kx_buf *out,
                                  struct kx_json_event *ret_event,
                                  struct kx_json_notes *ret_notes);
+    enum kx_json_result (*pick)(
+        void *state, const char *document, size_t length, struct kx_json_pick *picks, size_t count);
 };
 
 #ifdef __cplusplus

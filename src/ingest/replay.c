@@ -146,9 +146,9 @@ static bool is(const struct kx_json_text *text, const char *word)
 static enum kx_json_result
 read_line(struct kx_replay *replay, const char *text, size_t length, struct kx_capture_line *line)
 {
-    static const char wrapped[] = "{\"t\":";
-    if (length >= sizeof(wrapped) - 1 && memcmp(text, wrapped, sizeof(wrapped) - 1) == 0)
-        return kx_capture_parse(text, length, line);
+    enum kx_json_result result = kx_capture_parse(text, length, line);
+    if (result != KX_JSON_NO_KEY)
+        return result;
     *line = (struct kx_capture_line){.t = replay->first_t,
                                      .stream = {.data = "monitor", .length = 7},
                                      .frame = {.data = text, .length = length}};
