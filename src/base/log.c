@@ -10,7 +10,9 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/text.h"
+#include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -22,7 +24,14 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { TURN_WAIT_MS = 100, TAIL_MAX = 80, PIECE_MAX = 4 };
+enum {
+    TURN_WAIT_MS = 100,
+    TAIL_MAX = 80,
+    PIECE_MAX = 4,           /* bytes that are cut or kept together */
+    COMPONENT_END_MAX = 400, /* of a line's bytes: so much is left for its message */
+};
+static_assert(KX_LOG_LINE_MAX <= PIPE_BUF, "so many bytes does poll promise to a pipe's writer");
+static const char DOTS[] = "...";
 
 static _Atomic int log_level = KX_LOG_INFO;
 static _Atomic uint64_t log_lost;
@@ -107,9 +116,12 @@ static size_t piece_length(const char *text, size_t left)
     return length;
 }
 
-/* Appends text, filtered, piece by piece until the limit of the line; false when it was cut. */
-static bool put_filtered(struct kx_buf *line, const char *text)
+/* Appends text, filtered, piece by piece, while the line stays under length_max; what is left out
+ * is three dots, for which the caller keeps room behind length_max. */
+static void put_filtered(struct kx_buf *line, const char *text, size_t length_max)
 {
+    size_t capacity = line->capacity;
+    line->limit = line->capacity = length_max;
     size_t left = strlen(text);
     while (left > 0) {
         char bytes[4 * PIECE_MAX];
@@ -122,39 +134,41 @@ static bool put_filtered(struct kx_buf *line, const char *text)
         else
             kx_buf_bytes(line, piece.data, piece.length);
         if (line->failed) {
-            line->length = before;
             line->failed = false;
-            return false;
+            line->length = before;
+            break;
         }
         text += length;
         left -= length;
     }
-    return true;
+    line->limit = line->capacity = capacity;
+    if (left > 0)
+        kx_buf_text(line, DOTS);
 }
 
 static void put_head(struct kx_buf *line, enum kx_log_level level, const char *component)
 {
-    char time[KX_CLOCK_RFC3339_MAX];
-    size_t time_length = kx_clock_log(kx_clock_wall_ns(), time);
+    char now[KX_CLOCK_RFC3339_MAX];
+    size_t now_length = kx_clock_log(kx_clock_wall_ns(), now);
     if (log_to_journal)
         kx_buf_text(line, journal_prefix(level));
     if (log_format == KX_LOG_JSON) {
         kx_buf_text(line, "{\"time\":\"");
-        kx_buf_bytes(line, time, time_length);
+        kx_buf_bytes(line, now, now_length);
         kx_buf_text(line, "\",\"level\":\"");
         kx_buf_text(line, level_name(level));
         kx_buf_text(line, "\",\"component\":\"");
-        (void)put_filtered(line, component);
+        put_filtered(line, component, COMPONENT_END_MAX);
         kx_buf_text(line, "\",\"message\":\"");
         return;
     }
     if (!log_to_journal) { /* which knows both */
-        kx_buf_bytes(line, time, time_length);
+        kx_buf_bytes(line, now, now_length);
         kx_buf_byte(line, ' ');
         kx_buf_text(line, level_name(level));
         kx_buf_byte(line, ' ');
     }
-    (void)put_filtered(line, component);
+    put_filtered(line, component, COMPONENT_END_MAX);
     kx_buf_text(line, ": ");
 }
 
@@ -204,7 +218,6 @@ __attribute__((format(printf, 4, 0))) static void log_line(enum kx_log_level lev
     if (vsnprintf(message, sizeof message, format, arguments) < 0)
         message[0] = '\0';
 
-    static const char dots[] = "...";
     char tail[TAIL_MAX] = "";
     if (held_back > 0)
         snprintf(tail, sizeof tail, " (%ju more like this were held back)", (uintmax_t)held_back);
@@ -212,14 +225,9 @@ __attribute__((format(printf, 4, 0))) static void log_line(enum kx_log_level lev
 
     /* Capacity and limit are one, so the buffer never looks for memory. */
     char bytes[KX_LOG_LINE_MAX];
-    size_t kept = sizeof dots - 1 + strlen(tail) + strlen(end);
-    struct kx_buf line = {
-        .data = bytes, .capacity = sizeof bytes - kept, .limit = sizeof bytes - kept};
+    struct kx_buf line = {.data = bytes, .capacity = sizeof bytes, .limit = sizeof bytes};
     put_head(&line, level, component);
-    bool whole = put_filtered(&line, message);
-    line.capacity = line.limit = sizeof bytes;
-    if (!whole)
-        kx_buf_text(&line, dots);
+    put_filtered(&line, message, sizeof bytes - strlen(DOTS) - strlen(tail) - strlen(end));
     kx_buf_text(&line, tail);
     kx_buf_text(&line, end);
     put_out(line.data, line.length);
