@@ -140,6 +140,7 @@ static void good_answers(void **state)
                               "SEC-WEBSOCKET-ACCEPT:s3pPLMBiTxaQ9kYGzzhZRbK+xOo= \r\n\r\n");
     assert_upgraded(SWITCHING "Connection: keep-alive\r\n" UPGRADE "Server: Kismet\r\n" ACCEPT
                               "X-Empty:\r\nSec-WebSocket-Extensions:\r\n\r\n");
+    assert_upgraded(SWITCHING UPGRADE "Connection: close\r\nUpgrade: h2c\r\n" ACCEPT "\r\n");
     assert_upgraded(SWITCHING UPGRADE ACCEPT "X-Latin: \xe4\xff\r\n\r\n");
 }
 
@@ -347,6 +348,8 @@ static void a_head_of_16_kib_and_not_one_byte_more(void **state)
         struct kx_error err;
         assert_int_equal(answer(head, KX_WS_RESPONSE_MAX - 1, &response, &err), KX_OK);
         assert_int_equal(response.status, 0);
+        if (over == 1) /* 16 KiB are here and no end is */
+            assert_int_equal(answer(head, KX_WS_RESPONSE_MAX, &response, &err), KX_ERR_PROTOCOL);
         for (size_t behind = 0; behind <= 100; behind += 100) {
             const enum kx_code code = answer(head, length + behind, &response, &err);
             assert_int_equal(code, over == 0 ? KX_OK : KX_ERR_PROTOCOL);
