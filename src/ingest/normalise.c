@@ -240,7 +240,7 @@ static int64_t seconds_of(int64_t ns)
     return ns / (int64_t)KX_NS_PER_S;
 }
 
-/* When the device was heard, by the server's word. */
+/* When the device was heard, by the server's word; may be in the future. */
 static int64_t heard_by_word(const struct kx_normalise *ctx, int64_t last_seen)
 {
     int64_t ns;
@@ -248,7 +248,7 @@ static int64_t heard_by_word(const struct kx_normalise *ctx, int64_t last_seen)
         return ctx->received_ns; /* last_seen is positive: far in the future */
     if (ctx->skew_known && __builtin_sub_overflow(ns, ctx->skew_ns, &ns))
         return ctx->received_ns;
-    return earlier(ns > 0 ? ns : 0, ctx->received_ns);
+    return ns > 0 ? ns : 0;
 }
 
 /* Whether the server started to count this device anew. */

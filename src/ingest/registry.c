@@ -32,7 +32,8 @@ struct kx_registry {
     uint32_t id_bits;
     uint32_t max_devices;
     uint32_t count;
-    uint32_t hand; /* the id that the clock looks at next */
+    uint32_t hand;         /* the id that the clock looks at next */
+    uint16_t scope_source; /* of scope, below */
     struct kx_hash_key table_key;
     struct kx_hash_key scope_key;
     struct kx_hash_key long_keys[2];
@@ -40,7 +41,6 @@ struct kx_registry {
     /* The newest scope: frames come in runs from one server. */
     uint64_t scope;
     size_t scope_length; /* SIZE_MAX = none */
-    uint16_t scope_source;
     char scope_text[SCOPE_TEXT_MAX];
 };
 
