@@ -117,7 +117,7 @@ size_t kx_decimal_f64(double value, char out[KX_DECIMAL_MAX])
         uint64_t scaled = (uint64_t)(size * SCALE + 0.5);
         double back = (double)scaled / SCALE;
         if (back <= size && back >= size)
-            return scaled == 0 ? put_u64(0, out) : sign + put_scaled(scaled, out + sign);
+            return sign + put_scaled(scaled, out + sign);
     } else if (size <= INTEGERS_MAX) {
         uint64_t whole = (uint64_t)size;
         double back = (double)whole;

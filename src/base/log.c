@@ -202,7 +202,7 @@ static void put_out(const char *line, size_t length)
     ssize_t written = send(STDERR_FILENO, line, length, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (written < 0 && errno == ENOTSOCK)
         written = write_if_room(line, length);
-    if (written < 0 || (size_t)written != length)
+    if (written != (ssize_t)length)
         atomic_fetch_add_explicit(&log_lost, 1, memory_order_relaxed);
 }
 

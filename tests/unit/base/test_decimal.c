@@ -163,6 +163,22 @@ static void test_coordinates(void **state)
     }
 }
 
+/* The smallest steps of a coordinate stay in fixed point. */
+static void test_small_steps(void **state)
+{
+    (void)state;
+    for (unsigned step = 1; step < 10000; step++) {
+        char expected[32];
+        char text[KX_DECIMAL_MAX + 1];
+        int length = snprintf(expected, sizeof expected, "0.000%04u", step);
+        double value = strtod(expected, NULL);
+        while (expected[length - 1] == '0')
+            expected[--length] = '\0';
+        check_f64(value, text);
+        assert_string_equal(text, expected);
+    }
+}
+
 static void test_doubles_read_back(void **state)
 {
     (void)state;
@@ -268,11 +284,9 @@ static void test_comma_locale(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_integers),
-        cmocka_unit_test(test_doubles_as_text),
-        cmocka_unit_test(test_coordinates),
-        cmocka_unit_test(test_doubles_read_back),
-        cmocka_unit_test(test_point_of_any_locale),
+        cmocka_unit_test(test_integers),          cmocka_unit_test(test_doubles_as_text),
+        cmocka_unit_test(test_coordinates),       cmocka_unit_test(test_small_steps),
+        cmocka_unit_test(test_doubles_read_back), cmocka_unit_test(test_point_of_any_locale),
         cmocka_unit_test(test_comma_locale),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -35,6 +35,7 @@ static void test_set_appends_errno(void **state)
     assert_string_equal(err.text, "cannot open /x: No such file or directory");
     assert_int_equal(errno, ERANGE);
     kx_error_set(&err, KX_ERR_IO, 99999, "odd");
+    assert_int_equal(errno, ERANGE); /* though strerror knows no such number */
     assert_non_null(strstr(err.text, "odd: "));
 }
 

@@ -1,11 +1,16 @@
 /* Hashes against their authors' vectors; random bytes as far as a test can judge them. */
 #include "base/hash.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -48,7 +53,14 @@ static void test_sip_vectors(void **state)
 static void test_sip_of_long_input(void **state)
 {
     (void)state;
-    /* The length's low byte is hashed too: 256 zeros differ from none. */
+    /* By OpenSSL's SipHash; the length counts modulo 256. */
+    unsigned char bytes[1000];
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (unsigned char)i;
+    assert_int_equal(kx_hash_sip(&sip_key, bytes, 200), 0x10849fe512591651);
+    assert_int_equal(kx_hash_sip(&sip_key, bytes, 256), 0x999d0526d2a7bfd7);
+    assert_int_equal(kx_hash_sip(&sip_key, bytes, 1000), 0xdb9b3ed69e31c9a6);
+
     unsigned char zeros[512] = {0};
     assert_int_not_equal(kx_hash_sip(&sip_key, zeros, 256), kx_hash_sip(&sip_key, zeros, 0));
     assert_int_not_equal(kx_hash_sip(&sip_key, zeros, 256), kx_hash_sip(&sip_key, zeros, 512));
@@ -116,6 +128,23 @@ static void test_sha256_in_threads(void **state)
     }
 }
 
+static bool kernel_is_stingy;
+
+/* In place of the C library's: a kernel that is interrupted and gives seven bytes at a time. */
+ssize_t getrandom(void *out, size_t length, unsigned flags)
+{
+    static unsigned calls;
+    if (!kernel_is_stingy)
+        return syscall(SYS_getrandom, out, length, flags);
+    if (calls++ % 3 == 0) {
+        errno = EINTR;
+        return -1;
+    }
+    size_t given = length < 7 ? length : 7;
+    memset(out, 0x77, given);
+    return (ssize_t)given;
+}
+
 static void test_random(void **state)
 {
     (void)state;
@@ -136,12 +165,24 @@ static void test_random(void **state)
     assert_memory_not_equal(b, b + 500, 32);
 }
 
+static void test_random_in_parts(void **state)
+{
+    (void)state;
+    unsigned char bytes[1000] = {0};
+    kernel_is_stingy = true;
+    kx_hash_random(bytes, 999);
+    kernel_is_stingy = false;
+    for (size_t i = 0; i < 999; i++)
+        assert_int_equal(bytes[i], 0x77);
+    assert_int_equal(bytes[999], 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sip_vectors), cmocka_unit_test(test_sip_of_long_input),
         cmocka_unit_test(test_sha256),      cmocka_unit_test(test_sha256_in_threads),
-        cmocka_unit_test(test_random),
+        cmocka_unit_test(test_random),      cmocka_unit_test(test_random_in_parts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -162,6 +162,8 @@ static void expect_bounded(const char *unit, enum kx_log_format format)
     size_t unit_length = strlen(unit);
     kx_log_configure(KX_LOG_INFO, format);
     bool cut_seen = false;
+    size_t empty = 0; /* a line without a message */
+    size_t shown = 0; /* what one unit becomes */
     for (size_t units = 0; units * unit_length < KX_LOG_LINE_MAX + 40; units++) {
         char message[2 * KX_LOG_LINE_MAX];
         for (size_t i = 0; i < units; i++)
@@ -176,10 +178,17 @@ static void expect_bounded(const char *unit, enum kx_log_format format)
         assert_in_range(length, TIME_LENGTH, KX_LOG_LINE_MAX);
         assert_ptr_equal(strchr(text, '\n'), text + length - 1);
         assert_int_equal(kx_text_utf8_valid(text, length), length);
-        if (cut) /* and then it is as long as may be */
+        if (units == 0)
+            empty = length;
+        if (units == 1)
+            shown = length - empty;
+        if (cut) { /* and then it is as long as may be, and the last unit is whole */
             assert_true(length > KX_LOG_LINE_MAX - 16);
-        else
+            assert_int_equal((length - empty - 3) % shown, 0);
+        } else {
             assert_false(cut_seen);
+            assert_int_equal(length, empty + units * shown);
+        }
         cut_seen = cut;
     }
     assert_true(cut_seen);

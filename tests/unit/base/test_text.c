@@ -210,6 +210,7 @@ static void test_cut(void **state)
         assert_int_equal(kx_text_utf8_cut(text, 11, limit), cuts[limit]);
     /* Not UTF-8: no boundary, but never more than the limit, and never far below it. */
     assert_int_equal(kx_text_utf8_cut("\x80\x80\x80\x80\x80\x80\x80", 7, 5), 5);
+    assert_int_equal(kx_text_utf8_cut("a\x80\x80\x80\x80\x80\x80", 7, 6), 6);
     assert_int_equal(kx_text_utf8_cut("\x80\x80", 2, 1), 1);
     assert_int_equal(kx_text_utf8_cut("\x80\x80", 2, 0), 0);
     assert_int_equal(kx_text_utf8_cut("", 0, 0), 0);
@@ -373,6 +374,7 @@ static void test_distance(void **state)
         {"xhost", "host", 1},
         {"abc", "xyz", 3},
         {"intention", "execution", 5},
+        {"abcd", "cdab", 4},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         for (size_t limit = 0; limit < 9; limit++) {

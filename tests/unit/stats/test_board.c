@@ -13,9 +13,15 @@
 
 #include <cmocka.h>
 
-/* So that a request which no machine can serve is refused under ASan too, as malloc refuses it. */
+/* So that a request which no machine can serve is refused under a sanitizer too, as malloc refuses
+ * it. */
 const char *__asan_default_options(void);
+const char *__tsan_default_options(void);
 const char *__asan_default_options(void)
+{
+    return "allocator_may_return_null=1";
+}
+const char *__tsan_default_options(void)
 {
     return "allocator_may_return_null=1";
 }

@@ -78,6 +78,7 @@ static void test_block(void **state)
     assert_non_null(a);
     assert_non_null(b);
     assert_int_equal((uintptr_t)a % 128, 0);
+    assert_int_equal((uintptr_t)b % 128, 0);
     assert_int_equal(sizeof *a % 128, 0); /* so that no neighbour shares its last line */
     for (int i = 0; i < KX_COUNTERS; i++) {
         assert_int_equal(kx_counter_get(a, (enum kx_counter)i), 0);
