@@ -37,7 +37,7 @@ enum { OP_CONTINUATION = 0, OP_BINARY = 2, OP_CONTROL = 8 };
 
 enum state {
     AT_FRAME,   /* start is at a frame's first byte */
-    IN_PAYLOAD, /* start is inside a data frame that does not wait; payload_left > 0 or its end */
+    IN_PAYLOAD, /* start is inside a data frame that does not wait in the buffer */
     CLOSED,     /* a close frame was given: the rest is discarded */
     FAILED
 };
