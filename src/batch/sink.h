@@ -27,8 +27,9 @@ enum kx_outcome {
     KX_GONE,     /* the far end has gone for good (standard output closed): the sink is over */
 };
 
-/* Limits of one call: a readable stop_fd or a passed deadline = give up, return KX_RETRY at once.
- */
+enum { KX_REASON_MAX = 24 };
+
+/* Limits of one call: a readable stop_fd or a passed deadline = give up, return KX_RETRY. */
 struct kx_call {
     uint64_t deadline_ns; /* CLOCK_BOOTTIME */
     int stop_fd;          /* becomes readable when the program wants to end; never read it */
@@ -42,12 +43,24 @@ struct kx_batch {
     const char *bytes;       /* the records' memory */
     const uint32_t *offsets; /* of record i in bytes */
     uint32_t first, end;
-    uint64_t *done; /* bit i: the far end confirmed record i. Halves of a bisected batch share it */
-    struct kx_batch *next;   /* the batch behind this one when it is sealed already, or NULL. It may
-                                be   begun early; its confirmations go into its own bitmap */
-    uint64_t retry_after_ns; /* out: with KX_RETRY, not before this long from now; 0 = the engine's
-                                own */
-    uint64_t bytes_max; /* out: the far end takes at most this much a batch; 0 = no limit learnt */
+    uint32_t tries; /* earlier calls with this view that ended in KX_RETRY, running */
+    /* Bit i: the far end confirmed record i, or it is out for good. Halves of a bisected batch
+     * share it. Set by kx_batch_mark, never cleared. */
+    uint64_t *done;
+    /* The batch behind this one when it is sealed already, or NULL. It may be begun early; its
+     * confirmations go into its own bitmap. */
+    struct kx_batch *next;
+    /* Out, with KX_RETRY: not before this long from now (at most an hour is obeyed); 0 = the
+     * engine's own backoff. */
+    uint64_t retry_after_ns;
+    /* Out: the far end takes at most this many bytes of records (their `length`) a batch; 0 = no
+     * limit learnt. With KX_RETRY or KX_REJECTED a larger view is split and tried again at once;
+     * one record that is too large by itself is KX_REJECTED. */
+    uint64_t bytes_max;
+    /* Out, with KX_REJECTED: the far end's own short word for why (an SQLSTATE, a status).
+     * Rejections running with one reason are a wrong configuration, not bad records. Empty = err's
+     * code and text are compared. */
+    char reason[KX_REASON_MAX];
 };
 
 static inline const struct kx_record *kx_batch_record(const struct kx_batch *batch, uint32_t i)

@@ -1,0 +1,63 @@
+/*
+ * Finding the bad records of a batch that the far end refuses.
+ *
+ * A refused view is cut in halves until single records remain, so n bad records among N cost about
+ * n log N calls and their neighbours arrive. A refused single record is set aside first: it is bad
+ * only once the far end takes another record, or refuses one for another reason, or the batch ends.
+ * Until then it may be the configuration (a column that is missing, a topic that nobody may write),
+ * and then every record of the batch must be kept:
+ *
+ *   KX_REJECTED_RUN records running, of one reason, across batches, or a whole batch of at least
+ *   KX_REJECTED_WHOLE records = all is refused. A smaller batch proves nothing: on a quiet sink one
+ *   bad record is often a batch by itself, and it must not stop the sink for ever.
+ *
+ * Plain data, one thread, the sender's; no allocation, no clock. The views still to be tried are a
+ * stack whose sizes halve upwards, so its depth is bounded by the bits of a count.
+ */
+#ifndef KX_BATCH_ISOLATE_H
+#define KX_BATCH_ISOLATE_H
+
+#include "base/error.h"
+#include "batch/sealed.h"
+#include "batch/sink.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { KX_REJECTED_RUN = 50, KX_REJECTED_WHOLE = 10, KX_ISOLATE_DEPTH = 34 };
+
+struct kx_isolate {
+    struct kx_isolate_view {
+        uint32_t first, end;
+    } views[KX_ISOLATE_DEPTH]; /* still to be tried, the next on top */
+    uint32_t depth;
+    uint32_t run;                   /* records refused running, of one reason */
+    char reason[KX_ERROR_TEXT_MAX]; /* of the run */
+    struct kx_error err;            /* of the run's last record */
+    uint32_t aside[KX_REJECTED_RUN];
+    uint32_t aside_count;
+};
+
+/* Starts over with the whole batch: at its first try, and after a hold. */
+void kx_isolate_begin(struct kx_isolate *isolate, const struct kx_sealed *sealed);
+/* The next view to be tried, without done records at its ends; false = the batch is through. */
+bool kx_isolate_next(struct kx_isolate *isolate,
+                     const struct kx_sealed *sealed,
+                     struct kx_batch *ret_view);
+/* Cuts the view in halves; it holds more than one record. */
+void kx_isolate_split(struct kx_isolate *isolate);
+/* The view was taken: it is through, and the run is over. */
+void kx_isolate_sent(struct kx_isolate *isolate);
+/* Whether a refusal for that reason belongs to the run. If not, the caller first settles what is
+ * set aside and ends the run. */
+bool kx_isolate_same(const struct kx_isolate *isolate,
+                     const struct kx_batch *view,
+                     const struct kx_error *err);
+void kx_isolate_end_run(struct kx_isolate *isolate);
+/* Sets aside the view's single record. True = all is refused. */
+bool kx_isolate_set_aside(struct kx_isolate *isolate,
+                          const struct kx_batch *view,
+                          const struct kx_error *err);
+/* At the end of a batch: whether all of it was refused. */
+bool kx_isolate_all(const struct kx_isolate *isolate, const struct kx_sealed *sealed);
+
+#endif

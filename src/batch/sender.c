@@ -1,0 +1,510 @@
+/* The sender's state machine; its rules stand in the header. */
+#include "batch/sender.h"
+
+#include "base/backoff.h"
+#include "base/clock.h"
+#include "batch/isolate.h"
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BACKOFF_MIN_NS (KX_NS_PER_S / 2)
+#define BACKOFF_MAX_NS (30 * KX_NS_PER_S)
+#define RETRY_AFTER_MAX_NS (3600 * KX_NS_PER_S)
+#define HOLD_NS (60 * KX_NS_PER_S)
+#define CALL_NS (30 * KX_NS_PER_S)
+#define IDLE_NS KX_NS_PER_S
+#define BOARD_NS KX_NS_PER_S
+#define ALIVE_NS (5 * KX_NS_PER_S) /* grace above what a step or a call may take */
+
+enum calling { CALLING_NOTHING, CALLING_DELIVER, CALLING_IDLE };
+
+struct kx_sender {
+    struct kx_sender_params params;
+    void *self;
+    bool closed;
+    struct kx_isolate isolate;
+    struct kx_backoff backoff;
+    uint64_t begun;         /* sequence of the batch that isolate is about */
+    uint64_t not_before_ns; /* the next call's earliest time; 0 = now */
+    uint64_t idle_due_ns;
+    uint64_t bytes_max; /* learnt from the far end; 0 = none */
+    bool waiting;       /* a batch is there, but its time has not come */
+    bool discarding;    /* every batch is settled as `discard_as` */
+    enum kx_counter discard_as;
+    uint64_t stop_ns; /* the flush deadline as last seen; 0 = no stop */
+    /* The call that the last step made, to be concluded by the next. */
+    enum calling calling;
+    struct kx_batch view;
+    uint32_t tries;
+    enum kx_outcome outcome;
+    struct kx_error err;
+    uint64_t called_ns;
+    struct kx_sink_status status;
+    uint64_t board_ns; /* when the board was last written */
+    bool board_stale;
+    struct kx_sender_report report;
+    _Atomic uint64_t stop;
+    _Atomic bool poke;
+    _Atomic uint64_t alive;
+};
+
+enum kx_code kx_sender_create(struct kx_sender **ret_sender,
+                              const struct kx_sender_params *params,
+                              struct kx_error *err)
+{
+    struct kx_sender *sender = calloc(1, sizeof *sender);
+    if (sender == NULL)
+        return kx_error_set(err, KX_ERR_NOMEM, 0, "no memory for a sender");
+    sender->params = *params;
+    kx_backoff_init(&sender->backoff, BACKOFF_MIN_NS, BACKOFF_MAX_NS);
+    atomic_init(&sender->stop, 0);
+    atomic_init(&sender->poke, false);
+    atomic_init(&sender->alive, UINT64_MAX);
+    snprintf(sender->status.name, sizeof sender->status.name, "%s", params->sink->name);
+    enum kx_code code = params->ops->open(params->sink, &sender->params.env, &sender->self, err);
+    if (code != KX_OK) {
+        free(sender);
+        return code;
+    }
+    kx_board_sink_set(params->env.board, params->index, &sender->status);
+    *ret_sender = sender;
+    return KX_OK;
+}
+
+void kx_sender_close(struct kx_sender *sender)
+{
+    if (!sender->closed)
+        sender->params.ops->close(sender->self);
+    sender->closed = true;
+    atomic_store_explicit(&sender->alive, UINT64_MAX, memory_order_relaxed);
+}
+
+void kx_sender_destroy(struct kx_sender *sender)
+{
+    if (sender == NULL)
+        return;
+    kx_sender_close(sender);
+    free(sender);
+}
+
+void kx_sender_stop(struct kx_sender *sender, uint64_t flush_deadline_ns)
+{
+    atomic_store_explicit(&sender->stop, flush_deadline_ns, memory_order_seq_cst);
+    kx_wake_signal(sender->params.wake);
+}
+
+void kx_sender_poke(struct kx_sender *sender)
+{
+    atomic_store_explicit(&sender->poke, true, memory_order_seq_cst);
+    kx_wake_signal(sender->params.wake);
+}
+
+uint64_t kx_sender_alive_ns(const struct kx_sender *sender)
+{
+    return atomic_load_explicit(&sender->alive, memory_order_relaxed);
+}
+
+const struct kx_sender_report *kx_sender_report(const struct kx_sender *sender)
+{
+    return &sender->report;
+}
+
+bool kx_sender_ready(struct kx_sender *sender)
+{
+    /* seq_cst loads: the sleeper's half of the handshake with stop and poke. */
+    if (atomic_load_explicit(&sender->stop, memory_order_seq_cst) != sender->stop_ns ||
+        atomic_load_explicit(&sender->poke, memory_order_seq_cst))
+        return true;
+    return !sender->waiting &&
+           (kx_queue_first(sender->params.queue) != NULL || kx_queue_ended(sender->params.queue));
+}
+
+/* --- what the sink says of itself --- */
+
+static void write_board(struct kx_sender *sender, uint64_t now_ns)
+{
+    kx_board_sink_set(sender->params.env.board, sender->params.index, &sender->status);
+    sender->board_ns = now_ns;
+    sender->board_stale = false;
+}
+
+static void set_state(struct kx_sender *sender,
+                      enum kx_sink_state state,
+                      const char *text,
+                      uint64_t now_ns,
+                      int64_t wall_ns)
+{
+    struct kx_sink_status *status = &sender->status;
+    bool moved = status->state != state;
+    if (!moved && strcmp(status->text, text) == 0)
+        return;
+    status->state = state;
+    snprintf(status->text, sizeof status->text, "%s", text);
+    if (moved) {
+        status->since_ns = wall_ns;
+        sender->report.changed = true;
+    }
+    write_board(sender, now_ns);
+}
+
+/* --- settling --- */
+
+/* Counts what the far end confirmed, in this batch and in the one that a sink may have begun. */
+static uint32_t settle_done(struct kx_sender *sender, struct kx_sealed *first)
+{
+    struct kx_counters *counters = sender->params.env.counters;
+    uint32_t settled = kx_sealed_settle_done(first, counters);
+    uint32_t ahead = 0;
+    if (sender->view.next != NULL)
+        ahead = kx_sealed_settle_done(kx_queue_second(sender->params.queue), counters);
+    kx_queue_settled(sender->params.queue, settled + ahead);
+    return settled;
+}
+
+/* The one place where a record is given up because the far end refuses it. */
+static void condemn(struct kx_sender *sender, struct kx_sealed *sealed, uint32_t slot)
+{
+    if (!kx_sealed_settle(sealed, slot, sender->params.env.counters, KX_C_SENDER_DROPPED_REJECTED))
+        return;
+    kx_queue_settled(sender->params.queue, 1);
+    sender->report.condemned++;
+    sender->report.err = &sender->isolate.err;
+}
+
+static void condemn_aside(struct kx_sender *sender, struct kx_sealed *sealed)
+{
+    for (uint32_t i = 0; i < sender->isolate.aside_count; i++)
+        condemn(sender, sealed, sender->isolate.aside[i]);
+    sender->isolate.aside_count = 0;
+}
+
+static void discard_from_now(struct kx_sender *sender, enum kx_counter discard_as)
+{
+    if (sender->discarding)
+        return;
+    sender->discarding = true;
+    sender->discard_as = discard_as;
+}
+
+static void finish_batch(struct kx_sender *sender, struct kx_sealed *sealed)
+{
+    if (sealed->delivered > 0)
+        kx_count(sender->params.env.counters, KX_C_BATCHES, 1);
+    kx_queue_finish(sender->params.queue);
+}
+
+static void discard_batch(struct kx_sender *sender, struct kx_sealed *sealed)
+{
+    uint32_t rest = kx_sealed_settle_rest(sealed, sender->params.env.counters, sender->discard_as);
+    kx_queue_settled(sender->params.queue, rest);
+    finish_batch(sender, sealed);
+}
+
+/* --- what follows from an outcome --- */
+
+static void wait_for(struct kx_sender *sender, uint64_t now_ns, uint64_t wait_ns)
+{
+    sender->not_before_ns = now_ns + wait_ns;
+    sender->report.wait_ns = wait_ns;
+}
+
+static void succeed(struct kx_sender *sender, uint64_t now_ns, int64_t wall_ns)
+{
+    kx_backoff_reset(&sender->backoff);
+    sender->not_before_ns = 0;
+    set_state(sender, KX_SINK_OK, "", now_ns, wall_ns);
+}
+
+static void retry(struct kx_sender *sender, uint64_t now_ns, int64_t wall_ns)
+{
+    uint64_t wait = kx_backoff_next_ns(&sender->backoff);
+    uint64_t asked = sender->view.retry_after_ns;
+    if (asked > RETRY_AFTER_MAX_NS)
+        asked = RETRY_AFTER_MAX_NS;
+    /* The far end's own word, with a little jitter above it: it tells every client the same. */
+    if (asked > 0)
+        wait = asked + wait % (asked / 8 + 1);
+    kx_count(sender->params.env.counters, KX_C_RETRIES, 1);
+    wait_for(sender, now_ns, wait);
+    set_state(sender, KX_SINK_RETRYING, sender->err.text, now_ns, wall_ns);
+}
+
+static void hold(struct kx_sender *sender, const char *text, uint64_t now_ns, int64_t wall_ns)
+{
+    kx_count(sender->params.env.counters, KX_C_HOLDS, 1);
+    wait_for(sender, now_ns, HOLD_NS);
+    set_state(sender, KX_SINK_HELD, text, now_ns, wall_ns);
+    /* Nobody will mend it within the seconds of a flush. */
+    if (sender->stop_ns != 0)
+        discard_from_now(sender, KX_C_SENDER_DROPPED_STOP);
+}
+
+static void
+hold_all(struct kx_sender *sender, const struct kx_sealed *sealed, uint64_t now_ns, int64_t wall_ns)
+{
+    char text[KX_BOARD_TEXT_MAX];
+    snprintf(text, sizeof text, "rejected_all: every record is refused: %.*s",
+             KX_BOARD_TEXT_MAX - 64, sender->isolate.err.text);
+    kx_isolate_end_run(&sender->isolate);
+    kx_isolate_begin(&sender->isolate, sealed);
+    hold(sender, text, now_ns, wall_ns);
+}
+
+static void gone(struct kx_sender *sender, uint64_t now_ns, int64_t wall_ns)
+{
+    discard_from_now(sender, KX_C_SENDER_DROPPED_GONE);
+    kx_queue_set_gone(sender->params.queue);
+    set_state(sender, KX_SINK_GONE, sender->err.text, now_ns, wall_ns);
+}
+
+static uint64_t view_bytes(const struct kx_batch *view)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = view->first; i < view->end; i++)
+        if (!kx_batch_done(view, i))
+            bytes += kx_batch_record(view, i)->length;
+    return bytes;
+}
+
+static bool too_large(const struct kx_sender *sender, const struct kx_batch *view)
+{
+    return sender->bytes_max > 0 && view->end - view->first > 1 &&
+           view_bytes(view) > sender->bytes_max;
+}
+
+static void learn_bytes_max(struct kx_sender *sender, uint64_t learnt)
+{
+    if (learnt == 0 || (sender->bytes_max > 0 && learnt >= sender->bytes_max))
+        return;
+    sender->bytes_max = learnt;
+    kx_queue_set_bytes_max(sender->params.queue, learnt);
+}
+
+static void
+rejected(struct kx_sender *sender, struct kx_sealed *sealed, uint64_t now_ns, int64_t wall_ns)
+{
+    kx_count(sender->params.env.counters, KX_C_REJECTIONS, 1);
+    /* The far end answers: what comes next is no repetition. */
+    kx_backoff_reset(&sender->backoff);
+    sender->tries = 0;
+    if (sender->view.end - sender->view.first > 1) {
+        kx_isolate_split(&sender->isolate);
+        return;
+    }
+    if (!kx_isolate_same(&sender->isolate, &sender->view, &sender->err)) {
+        condemn_aside(sender, sealed);
+        kx_isolate_end_run(&sender->isolate);
+    }
+    if (kx_isolate_set_aside(&sender->isolate, &sender->view, &sender->err))
+        hold_all(sender, sealed, now_ns, wall_ns);
+}
+
+static void conclude_delivery(struct kx_sender *sender,
+                              enum kx_outcome outcome,
+                              uint64_t now_ns,
+                              int64_t wall_ns)
+{
+    struct kx_sealed *sealed = kx_queue_first(sender->params.queue);
+    if (outcome == KX_SENT)
+        for (uint32_t i = sender->view.first; i < sender->view.end; i++)
+            kx_batch_mark(&sender->view, i);
+    uint32_t delivered = settle_done(sender, sealed);
+    sender->report.called = true;
+    sender->report.outcome = outcome;
+    sender->report.sequence = sealed->sequence;
+    sender->report.records = sender->view.end - sender->view.first;
+    sender->report.delivered = delivered;
+    sender->report.took_ns = now_ns - sender->called_ns;
+    if (outcome != KX_SENT)
+        sender->report.err = &sender->err;
+    if (delivered > 0) {
+        sender->status.last_delivery_ns = wall_ns;
+        sender->board_stale = true;
+        /* It takes records: those set aside are bad ones. */
+        condemn_aside(sender, sealed);
+        kx_isolate_end_run(&sender->isolate);
+    }
+    learn_bytes_max(sender, sender->view.bytes_max);
+    /* Of a view that is too large, splitting is what comes next, not a wait and not a verdict. */
+    if ((outcome == KX_RETRY || outcome == KX_REJECTED) && sender->view.bytes_max > 0 &&
+        too_large(sender, &sender->view)) {
+        sender->tries = 0;
+        return;
+    }
+    switch (outcome) {
+    case KX_SENT:
+        kx_isolate_sent(&sender->isolate);
+        sender->tries = 0;
+        succeed(sender, now_ns, wall_ns);
+        break;
+    case KX_RETRY:
+        sender->tries++;
+        retry(sender, now_ns, wall_ns);
+        break;
+    case KX_HOLD:
+        hold(sender, sender->err.text, now_ns, wall_ns);
+        break;
+    case KX_REJECTED:
+        rejected(sender, sealed, now_ns, wall_ns);
+        break;
+    case KX_GONE:
+        gone(sender, now_ns, wall_ns);
+        break;
+    }
+}
+
+static void
+conclude_idle(struct kx_sender *sender, enum kx_outcome outcome, uint64_t now_ns, int64_t wall_ns)
+{
+    sender->idle_due_ns = now_ns + IDLE_NS;
+    switch (outcome) {
+    case KX_SENT:
+        succeed(sender, now_ns, wall_ns);
+        break;
+    case KX_REJECTED: /* there was nothing to refuse */
+    case KX_RETRY:
+        retry(sender, now_ns, wall_ns);
+        break;
+    case KX_HOLD:
+        hold(sender, sender->err.text, now_ns, wall_ns);
+        break;
+    case KX_GONE:
+        gone(sender, now_ns, wall_ns);
+        break;
+    }
+}
+
+static void conclude(struct kx_sender *sender, uint64_t now_ns, int64_t wall_ns)
+{
+    enum calling calling = sender->calling;
+    sender->calling = CALLING_NOTHING;
+    if (calling == CALLING_DELIVER)
+        conclude_delivery(sender, sender->outcome, now_ns, wall_ns);
+    else if (calling == CALLING_IDLE)
+        conclude_idle(sender, sender->outcome, now_ns, wall_ns);
+}
+
+/* --- steps --- */
+
+static void begin_call(struct kx_sender *sender, uint64_t now_ns, struct kx_call *ret_call)
+{
+    uint64_t deadline = now_ns + CALL_NS;
+    if (sender->stop_ns != 0 && sender->stop_ns < deadline)
+        deadline = sender->stop_ns;
+    *ret_call = (struct kx_call){.deadline_ns = deadline, .stop_fd = sender->params.stop_fd};
+    atomic_store_explicit(&sender->alive, deadline + ALIVE_NS, memory_order_relaxed);
+    sender->called_ns = now_ns;
+    sender->err = (struct kx_error){0};
+}
+
+/* The batch that a sink may begin early: only behind the last view, or its records would overtake.
+ */
+static struct kx_batch *batch_behind(struct kx_sender *sender)
+{
+    if (sender->isolate.depth != 1)
+        return NULL;
+    struct kx_sealed *second = kx_queue_second(sender->params.queue);
+    return second != NULL ? &second->view : NULL;
+}
+
+static void
+deliver(struct kx_sender *sender, struct kx_sealed *sealed, uint64_t now_ns, int64_t wall_ns)
+{
+    if (sender->begun != sealed->sequence) {
+        sender->begun = sealed->sequence;
+        sender->tries = 0;
+        kx_isolate_begin(&sender->isolate, sealed);
+    }
+    struct kx_batch *view = &sender->view;
+    if (!kx_isolate_next(&sender->isolate, sealed, view)) {
+        if (kx_isolate_all(&sender->isolate, sealed)) {
+            hold_all(sender, sealed, now_ns, wall_ns);
+            return;
+        }
+        condemn_aside(sender, sealed);
+        finish_batch(sender, sealed);
+        return;
+    }
+    if (too_large(sender, view)) {
+        kx_isolate_split(&sender->isolate);
+        return;
+    }
+    view->tries = sender->tries;
+    view->retry_after_ns = view->bytes_max = 0; /* as it was left when it was another's `next` */
+    view->reason[0] = '\0';
+    view->next = batch_behind(sender);
+    struct kx_call call;
+    begin_call(sender, now_ns, &call);
+    sender->outcome = sender->params.ops->deliver(sender->self, view, &call, &sender->err);
+    sender->calling = CALLING_DELIVER;
+}
+
+static enum kx_step step_idle(struct kx_sender *sender, uint64_t now_ns, uint64_t *ret_until_ns)
+{
+    if (sender->params.ops->idle == NULL || sender->discarding || sender->stop_ns != 0) {
+        *ret_until_ns = sender->discarding ? 0 : sender->stop_ns;
+        return KX_STEP_SLEEP;
+    }
+    uint64_t due = sender->idle_due_ns;
+    if (sender->not_before_ns > due)
+        due = sender->not_before_ns;
+    if (now_ns < due) {
+        *ret_until_ns = due;
+        return KX_STEP_SLEEP;
+    }
+    sender->view = (struct kx_batch){0};
+    struct kx_call call;
+    begin_call(sender, now_ns, &call);
+    sender->outcome = sender->params.ops->idle(sender->self, &call, &sender->err);
+    sender->calling = CALLING_IDLE;
+    return KX_STEP_AGAIN;
+}
+
+/* Takes note of what other threads want. */
+static void notice(struct kx_sender *sender, uint64_t now_ns)
+{
+    uint64_t stop = atomic_load_explicit(&sender->stop, memory_order_seq_cst);
+    if (stop != sender->stop_ns) {
+        sender->stop_ns = stop;
+        sender->not_before_ns = 0;
+        kx_backoff_reset(&sender->backoff);
+    }
+    if (atomic_exchange_explicit(&sender->poke, false, memory_order_seq_cst))
+        sender->not_before_ns = 0;
+    if (sender->stop_ns != 0 && now_ns >= sender->stop_ns)
+        discard_from_now(sender, KX_C_SENDER_DROPPED_STOP);
+    if (sender->board_stale && now_ns - sender->board_ns >= BOARD_NS)
+        write_board(sender, now_ns);
+}
+
+enum kx_step
+kx_sender_step(struct kx_sender *sender, uint64_t now_ns, int64_t wall_ns, uint64_t *ret_until_ns)
+{
+    atomic_store_explicit(&sender->alive, now_ns + ALIVE_NS, memory_order_relaxed);
+    sender->report = (struct kx_sender_report){.status = &sender->status};
+    sender->waiting = false;
+    conclude(sender, now_ns, wall_ns);
+    notice(sender, now_ns);
+    struct kx_sealed *sealed = kx_queue_first(sender->params.queue);
+    if (sealed == NULL) {
+        if (!kx_queue_ended(sender->params.queue))
+            return step_idle(sender, now_ns, ret_until_ns);
+        write_board(sender, now_ns);
+        return KX_STEP_END;
+    }
+    if (sender->discarding) {
+        discard_batch(sender, sealed);
+        return KX_STEP_AGAIN;
+    }
+    if (now_ns < sender->not_before_ns) {
+        sender->waiting = true;
+        *ret_until_ns = sender->not_before_ns;
+        if (sender->stop_ns != 0 && sender->stop_ns < *ret_until_ns)
+            *ret_until_ns = sender->stop_ns;
+        return KX_STEP_SLEEP;
+    }
+    deliver(sender, sealed, now_ns, wall_ns);
+    return KX_STEP_AGAIN;
+}

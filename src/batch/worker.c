@@ -1,0 +1,217 @@
+/* The worker's state machine; its rules stand in the header. */
+#include "batch/worker.h"
+
+#include "base/clock.h"
+#include "batch/open_batch.h"
+#include <stdatomic.h>
+#include <stdlib.h>
+
+enum { SLICE_BYTES = 65536 };
+#define ALIVE_NS (5 * KX_NS_PER_S)
+
+struct kx_worker {
+    struct kx_worker_params params;
+    struct kx_open_batch open;
+    uint64_t refused_seen; /* records that the ring refused, as of the last look */
+    uint64_t stop_ns;      /* the deadline as last seen; 0 = no stop */
+    bool ended;            /* the ring holds nothing more, ever */
+    bool stalled;          /* this step: no batch could be sealed ... */
+    bool starved;          /* ... for want of memory, not of a place */
+    bool blocked;          /* patient: records were left in the ring */
+    _Atomic uint64_t stop;
+    _Atomic uint64_t live;
+    _Atomic uint64_t alive;
+};
+
+enum kx_code kx_worker_create(struct kx_worker **ret_worker,
+                              const struct kx_worker_params *params,
+                              struct kx_error *err)
+{
+    struct kx_worker *worker = calloc(1, sizeof *worker);
+    if (worker == NULL)
+        return kx_error_set(err, KX_ERR_NOMEM, 0, "no memory for a worker");
+    worker->params = *params;
+    kx_open_init(&worker->open, params->batch, params->newest_per_device, params->max_devices,
+                 params->counters);
+    atomic_init(&worker->stop, 0);
+    atomic_init(&worker->live, 0);
+    atomic_init(&worker->alive, UINT64_MAX);
+    *ret_worker = worker;
+    return KX_OK;
+}
+
+void kx_worker_destroy(struct kx_worker *worker)
+{
+    if (worker == NULL)
+        return;
+    kx_open_fini(&worker->open);
+    free(worker);
+}
+
+void kx_worker_stop(struct kx_worker *worker, uint64_t flush_deadline_ns)
+{
+    atomic_store_explicit(&worker->stop, flush_deadline_ns, memory_order_seq_cst);
+    kx_wake_signal(kx_ring_wake(worker->params.ring, worker->params.reader));
+}
+
+uint64_t kx_worker_pending(const struct kx_worker *worker)
+{
+    return atomic_load_explicit(&worker->live, memory_order_relaxed);
+}
+
+uint64_t kx_worker_alive_ns(const struct kx_worker *worker)
+{
+    return atomic_load_explicit(&worker->alive, memory_order_relaxed);
+}
+
+bool kx_worker_pressure(const struct kx_worker *worker)
+{
+    return worker->open.pressure;
+}
+
+bool kx_worker_ready(struct kx_worker *worker)
+{
+    /* seq_cst load: the sleeper's half of the handshake with kx_worker_stop. */
+    if (atomic_load_explicit(&worker->stop, memory_order_seq_cst) != worker->stop_ns)
+        return true;
+    if (!worker->ended && !worker->blocked &&
+        kx_ring_pending(worker->params.ring, worker->params.reader))
+        return true;
+    /* Without memory a place is no help; the next second's step looks again. */
+    return worker->stalled && !worker->starved && kx_queue_room(worker->params.queue);
+}
+
+/* Records that the ring had no room for were offered to this sink too. */
+static void count_refused(struct kx_worker *worker)
+{
+    if (worker->params.process == NULL)
+        return;
+    uint64_t refused = kx_counter_get(worker->params.process, KX_C_RING_REFUSED_DEVICE) +
+                       kx_counter_get(worker->params.process, KX_C_RING_REFUSED_EVENT);
+    kx_count(worker->params.counters, KX_C_RECEIVED, refused - worker->refused_seen);
+    kx_count(worker->params.counters, KX_C_DROPPED_RING, refused - worker->refused_seen);
+    worker->refused_seen = refused;
+}
+
+/* Once it failed it is not asked again in this step: a lock a record would be too dear. */
+static bool seal(struct kx_worker *worker)
+{
+    if (worker->stalled)
+        return false;
+    if (!kx_queue_room(worker->params.queue)) {
+        worker->stalled = true;
+        return false;
+    }
+    struct kx_sealed *sealed = kx_queue_blank(worker->params.queue);
+    if (!kx_open_seal(&worker->open, sealed)) {
+        kx_queue_give_back(worker->params.queue, sealed);
+        worker->stalled = worker->starved = true;
+        return false;
+    }
+    kx_queue_push(worker->params.queue, sealed);
+    kx_count(worker->params.counters, KX_C_SEALED, 1);
+    return true;
+}
+
+static void press(struct kx_worker *worker)
+{
+    if (worker->params.patient || worker->open.pressure)
+        return;
+    kx_open_press(&worker->open);
+    kx_count(worker->params.counters, KX_C_PRESSURE, 1);
+}
+
+static void seal_full(struct kx_worker *worker)
+{
+    while (kx_open_full(&worker->open) && kx_open_live(&worker->open) > 0)
+        if (!seal(worker)) {
+            press(worker);
+            return;
+        }
+}
+
+static void take(struct kx_worker *worker, const struct kx_record *record, uint64_t now_ns)
+{
+    if (!kx_open_fits(&worker->open, record->length) && !seal(worker))
+        press(worker);
+    kx_open_add(&worker->open, record, now_ns);
+    seal_full(worker);
+}
+
+/* Reads up to a slice of the ring. True when there may be more. */
+static bool drain(struct kx_worker *worker, uint64_t now_ns, bool past_stop)
+{
+    bool gone = kx_queue_gone(worker->params.queue);
+    if (gone)
+        kx_open_drop(&worker->open, KX_C_DROPPED_GONE);
+    size_t taken = 0;
+    enum kx_ring_result result = KX_RING_RECORD;
+    while (taken < SLICE_BYTES) {
+        worker->blocked = worker->params.patient && !past_stop && kx_open_full(&worker->open);
+        if (worker->blocked)
+            break;
+        const struct kx_record *record;
+        result = kx_ring_read(worker->params.ring, worker->params.reader, &record);
+        if (result != KX_RING_RECORD)
+            break;
+        taken += record->length;
+        kx_count(worker->params.counters, KX_C_RECEIVED, 1);
+        if (gone)
+            kx_count(worker->params.counters, KX_C_DROPPED_GONE, 1);
+        else if (past_stop)
+            kx_count(worker->params.counters, KX_C_DROPPED_STOP, 1);
+        else
+            take(worker, record, now_ns);
+    }
+    kx_ring_release(worker->params.ring, worker->params.reader);
+    worker->ended = result == KX_RING_END;
+    count_refused(worker);
+    return result == KX_RING_RECORD && !worker->blocked;
+}
+
+/* Nothing more will be read. */
+static enum kx_step finish(struct kx_worker *worker, bool past_stop, uint64_t *ret_until_ns)
+{
+    while (kx_open_live(&worker->open) > 0 && seal(worker))
+        ;
+    if (kx_open_live(&worker->open) > 0 && !past_stop) {
+        *ret_until_ns = worker->stop_ns;
+        return KX_STEP_SLEEP;
+    }
+    kx_open_drop(&worker->open, KX_C_DROPPED_STOP);
+    kx_queue_close(worker->params.queue);
+    return KX_STEP_END;
+}
+
+static enum kx_step step(struct kx_worker *worker, uint64_t now_ns, uint64_t *ret_until_ns)
+{
+    worker->stop_ns = atomic_load_explicit(&worker->stop, memory_order_seq_cst);
+    bool past_stop = worker->stop_ns != 0 && now_ns >= worker->stop_ns;
+    worker->stalled = worker->starved = false;
+    kx_open_limit_bytes(&worker->open, kx_queue_bytes_max(worker->params.queue));
+    seal_full(worker);
+    bool more = !worker->ended && drain(worker, now_ns, past_stop);
+    /* Before the next slice: a ring that is never empty must not keep a batch from its time. */
+    uint64_t due = kx_open_due_ns(&worker->open);
+    while (due != 0 && now_ns >= due && seal(worker))
+        due = kx_open_due_ns(&worker->open);
+    if (more)
+        return KX_STEP_AGAIN;
+    if (worker->ended || past_stop)
+        return finish(worker, past_stop, ret_until_ns);
+    *ret_until_ns = worker->stalled ? 0 : due;
+    if (worker->stop_ns != 0 && (*ret_until_ns == 0 || worker->stop_ns < *ret_until_ns))
+        *ret_until_ns = worker->stop_ns;
+    return KX_STEP_SLEEP;
+}
+
+enum kx_step kx_worker_step(struct kx_worker *worker, uint64_t now_ns, uint64_t *ret_until_ns)
+{
+    atomic_store_explicit(&worker->alive, now_ns + ALIVE_NS, memory_order_relaxed);
+    enum kx_step next = step(worker, now_ns, ret_until_ns);
+    /* Relaxed: a gauge; after the thread's end its join orders it. */
+    atomic_store_explicit(&worker->live, kx_open_live(&worker->open), memory_order_relaxed);
+    if (next == KX_STEP_END)
+        atomic_store_explicit(&worker->alive, UINT64_MAX, memory_order_relaxed);
+    return next;
+}
