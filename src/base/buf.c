@@ -49,7 +49,7 @@ static bool grow(struct kx_buf *buf, size_t needed)
     return true;
 }
 
-char *kx_buf_reserve(struct kx_buf *buf, size_t more)
+char *kx_buf_reserve_more(struct kx_buf *buf, size_t more)
 {
     if (buf->failed)
         return NULL;
@@ -76,31 +76,6 @@ void kx_buf_truncate(struct kx_buf *buf, size_t length)
 {
     KX_ASSERT(length <= buf->length);
     buf->length = length;
-}
-
-void kx_buf_byte(struct kx_buf *buf, char byte)
-{
-    char *at = kx_buf_reserve(buf, 1);
-    if (at == NULL)
-        return;
-    *at = byte;
-    buf->length++;
-}
-
-void kx_buf_bytes(struct kx_buf *buf, const void *bytes, size_t length)
-{
-    if (length == 0)
-        return;
-    char *at = kx_buf_reserve(buf, length);
-    if (at == NULL)
-        return;
-    memcpy(at, bytes, length);
-    buf->length += length;
-}
-
-void kx_buf_text(struct kx_buf *buf, const char *text)
-{
-    kx_buf_bytes(buf, text, strlen(text));
 }
 
 /* True when any number can be written in place. Near the limit it goes by way of an array, so that

@@ -263,6 +263,21 @@ static void test_json(void **state)
     kx_buf_fini(&buf);
 }
 
+/* What a terminal would obey is an escape of JSON's own; the document stays the same. */
+static void test_json_terminal(void **state)
+{
+    (void)state;
+    struct kx_buf buf = {.limit = 4096};
+    kx_text_json_terminal(
+        &buf,
+        TEXT("{\"a\":\"<\\u001b \xe2\x80\xae \x7f \xc2\x9b caf\xc3\xa9 \xff \xf3\xa0\x80\x81\"}"));
+    static const char expected[] =
+        "{\"a\":\"<\\u001b \\u202E \\u007F \\u009B caf\xc3\xa9 " FFFD " \\uDB40\\uDC01\"}";
+    assert_int_equal(buf.length, sizeof expected - 1);
+    assert_memory_equal(buf.data, expected, buf.length);
+    kx_buf_fini(&buf);
+}
+
 /* One special byte at each place of 40, among harmless ones: none is jumped over. */
 static void test_specials_at_every_place(void **state)
 {
@@ -403,6 +418,7 @@ int main(void)
         cmocka_unit_test(test_cut),
         cmocka_unit_test(test_terminal),
         cmocka_unit_test(test_json),
+        cmocka_unit_test(test_json_terminal),
         cmocka_unit_test(test_specials_at_every_place),
         cmocka_unit_test(test_filters_obey_the_limit),
         cmocka_unit_test(test_mac),
