@@ -15,18 +15,51 @@ enum {
     CREDENTIAL_MAX = 16384,
 };
 
+/* A copy of a secret that knows where it came from. */
+static enum kx_code
+copy_secret(struct kx_secret *to, const struct kx_secret *from, struct kx_error *err)
+{
+    if (!kx_secret_is_set(from))
+        return KX_OK;
+    enum kx_code code = kx_secret_set(to, kx_secret_reveal(from), err);
+    if (code == KX_OK && from->file != NULL) {
+        to->file = strdup(from->file);
+        if (to->file == NULL)
+            code = kx_error_set(err, KX_ERR_NOMEM, 0, "no memory for a credential");
+    }
+    return code;
+}
+
 enum kx_code kx_endpoint_init(struct kx_endpoint *endpoint,
                               const struct kx_source_config *config,
                               struct kx_error *err)
 {
     *endpoint = (struct kx_endpoint){.config = config};
     enum kx_code code = kx_url_parse(config->url, &endpoint->url, err);
-    if (code != KX_OK)
+    if (code == KX_OK)
+        code = copy_secret(&endpoint->api_key, &config->api_key, err);
+    if (code == KX_OK)
+        code = copy_secret(&endpoint->password, &config->password, err);
+    if (code != KX_OK) {
+        kx_endpoint_fini(endpoint);
         return code;
+    }
     bool ipv6 = strchr(endpoint->url.host, ':') != NULL;
     snprintf(endpoint->authority, sizeof(endpoint->authority), ipv6 ? "[%s]:%u" : "%s:%u",
              endpoint->url.host, (unsigned)endpoint->url.port);
     return KX_OK;
+}
+
+void kx_endpoint_fini(struct kx_endpoint *endpoint)
+{
+    kx_secret_fini(&endpoint->api_key);
+    kx_secret_fini(&endpoint->password);
+}
+
+enum kx_code kx_endpoint_reload(struct kx_endpoint *endpoint, struct kx_error *err)
+{
+    enum kx_code code = kx_secret_reload(&endpoint->api_key, err);
+    return code == KX_OK ? kx_secret_reload(&endpoint->password, err) : code;
 }
 
 /* libcurl has options for keepalive, but none for the limit on unacknowledged bytes: what notices a
@@ -119,23 +152,24 @@ kx_endpoint_authorize(const struct kx_endpoint *endpoint, CURL *easy, struct kx_
 {
     const struct kx_source_config *config = endpoint->config;
     CURLcode result = CURLE_OK;
-    if (kx_secret_is_set(&config->api_key)) {
+    if (kx_secret_is_set(&endpoint->api_key)) {
         struct kx_buf cookie;
         kx_buf_init(&cookie, CREDENTIAL_MAX);
         kx_buf_text(&cookie, "KISMET=");
-        kx_buf_text(&cookie, kx_secret_reveal(&config->api_key));
+        kx_buf_text(&cookie, kx_secret_reveal(&endpoint->api_key));
         kx_buf_byte(&cookie, '\0');
         result = cookie.failed ? CURLE_OUT_OF_MEMORY
                                : curl_easy_setopt(easy, CURLOPT_COOKIE, cookie.data);
         if (cookie.data != NULL)
             explicit_bzero(cookie.data, cookie.capacity);
         kx_buf_fini(&cookie);
-    } else if (config->user != NULL && kx_secret_is_set(&config->password)) {
+    } else if (config->user != NULL && kx_secret_is_set(&endpoint->password)) {
         result = curl_easy_setopt(easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
         if (result == CURLE_OK)
             result = curl_easy_setopt(easy, CURLOPT_USERNAME, config->user);
         if (result == CURLE_OK)
-            result = curl_easy_setopt(easy, CURLOPT_PASSWORD, kx_secret_reveal(&config->password));
+            result =
+                curl_easy_setopt(easy, CURLOPT_PASSWORD, kx_secret_reveal(&endpoint->password));
     }
     if (result != CURLE_OK)
         return kx_error_set(err, KX_ERR_NOMEM, 0, "cannot set the credential");
@@ -165,11 +199,11 @@ enum kx_code
 kx_endpoint_header(const struct kx_endpoint *endpoint, struct kx_buf *out, struct kx_error *err)
 {
     const struct kx_source_config *config = endpoint->config;
-    if (kx_secret_is_set(&config->api_key)) {
+    if (kx_secret_is_set(&endpoint->api_key)) {
         kx_buf_text(out, "Cookie: KISMET=");
-        kx_buf_text(out, kx_secret_reveal(&config->api_key));
-    } else if (config->user != NULL && kx_secret_is_set(&config->password)) {
-        append_basic(out, config->user, kx_secret_reveal(&config->password));
+        kx_buf_text(out, kx_secret_reveal(&endpoint->api_key));
+    } else if (config->user != NULL && kx_secret_is_set(&endpoint->password)) {
+        append_basic(out, config->user, kx_secret_reveal(&endpoint->password));
     } else {
         return KX_OK;
     }

@@ -16,6 +16,8 @@
 
 struct kx_endpoint {
     const struct kx_source_config *config;
+    struct kx_secret api_key; /* our own copy: a key file is read again when it is refused */
+    struct kx_secret password;
     struct kx_url url;
     char authority[300]; /* "host:port" as a Host header has it */
 };
@@ -25,6 +27,10 @@ enum { KX_CONNECT_S_MAX = 10 }; /* TCP, TLS and WebSocket handshake together */
 enum kx_code kx_endpoint_init(struct kx_endpoint *endpoint,
                               const struct kx_source_config *config,
                               struct kx_error *err);
+
+void kx_endpoint_fini(struct kx_endpoint *endpoint);
+/* Reads the key and password files again, if the credential came from files. */
+enum kx_code kx_endpoint_reload(struct kx_endpoint *endpoint, struct kx_error *err);
 
 /* An easy handle for path (begins with '/'; the url's prefix is put before it): URL, TLS,
  * protocols, keepalive, deadlines, no redirects, no signals. error_text (CURL_ERROR_SIZE bytes)

@@ -160,6 +160,21 @@ static struct kx_registry_entry *find(struct kx_intake *intake, const struct kx_
     return entry;
 }
 
+/* Tells the reconciliation what came which way. */
+static void reconcile(struct kx_origin *origin,
+                      enum kx_via via,
+                      struct kx_registry_entry *entry,
+                      const struct kx_json_device *device,
+                      bool news)
+{
+    if (origin->reconcile == NULL)
+        return;
+    if (via == KX_VIA_MONITOR)
+        kx_reconcile_monitor(origin->reconcile, entry, device->mod_time, device->last_seen);
+    else if (kx_reconcile_rest(origin->reconcile, entry, device->mod_time, device->last_seen, news))
+        kx_count(origin->counters, KX_C_REPAIRED, 1);
+}
+
 enum kx_taken kx_intake_device(struct kx_intake *intake,
                                struct kx_origin *origin,
                                enum kx_via via,
@@ -178,8 +193,11 @@ enum kx_taken kx_intake_device(struct kx_intake *intake,
     struct kx_normalise ctx = context_of(intake, origin, received_ns);
     struct kx_registry_name name = kx_normalise_name(&ctx, device.server_uuid, device.key);
     struct kx_registry_entry *entry = find(intake, &name);
-    if (via == KX_VIA_REST && !is_news(entry, &device))
+    bool news = via != KX_VIA_REST || is_news(entry, &device);
+    if (!news) {
+        reconcile(origin, via, entry, &device, false);
         return KX_TAKEN_OLD;
+    }
     size_t bound = record_bound(length);
     void *memory = kx_ring_reserve(intake->ring, bound);
     if (memory == NULL) {
@@ -188,6 +206,7 @@ enum kx_taken kx_intake_device(struct kx_intake *intake,
             kx_count(intake->process, KX_C_RING_REFUSED_DEVICE, 1);
         return KX_TAKEN_FULL;
     }
+    reconcile(origin, via, entry, &device, true);
     size_t bytes = kx_normalise_device(&ctx, &device, entry, memory, bound, &notes);
     count_notes(origin->counters, &json_notes, &notes);
     if (bytes == 0) {

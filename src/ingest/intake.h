@@ -14,6 +14,7 @@
 #include "config/config.h"
 #include "ingest/dedupe.h"
 #include "ingest/json.h"
+#include "ingest/reconcile.h"
 #include "ingest/registry.h"
 #include "ring/ring.h"
 #include "stats/counters.h"
@@ -29,6 +30,7 @@ struct kx_origin {
     const struct kx_strings *topics; /* the events that are wanted */
     struct kx_counters *counters;
     struct kx_dedupe *dedupe;
+    struct kx_reconcile *reconcile; /* NULL = a replay, where nothing is reconciled */
     char server_uuid[64]; /* empty = not asked yet */
     bool skew_known;
     int64_t skew_ns; /* server's clock less ours */

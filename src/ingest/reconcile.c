@@ -43,6 +43,11 @@ bool kx_reconcile_trial(struct kx_reconcile *reconcile, uint64_t now_ns)
     return true;
 }
 
+void kx_reconcile_trial_over(struct kx_reconcile *reconcile, uint64_t now_ns)
+{
+    reconcile->trial_due_ns = now_ns + KX_RECONCILE_TRIAL_S * KX_NS_PER_S;
+}
+
 int64_t kx_reconcile_begin(struct kx_reconcile *reconcile, int64_t server_now_s, uint64_t now_ns)
 {
     reconcile->begun_ns = now_ns;
@@ -135,7 +140,7 @@ static enum kx_verdict judge(struct kx_reconcile *reconcile, uint64_t now_ns)
         bool before = reconcile->blind;
         reconcile->blind = true;
         reconcile->strikes = 0;
-        reconcile->trial_due_ns = now_ns + KX_RECONCILE_TRIAL_S * KX_NS_PER_S;
+        kx_reconcile_trial_over(reconcile, now_ns);
         return before ? KX_VERDICT_NONE : KX_VERDICT_BLIND;
     }
     reconcile->strikes = 0;

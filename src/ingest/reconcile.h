@@ -56,6 +56,9 @@ bool kx_reconcile_wants_monitor(const struct kx_reconcile *reconcile);
 /* Begins the trial of a blind monitor when it is due: true once, the source connects it then. */
 bool kx_reconcile_trial(struct kx_reconcile *reconcile, uint64_t now_ns);
 
+/* The trial could not even be held: the next one is planned. */
+void kx_reconcile_trial_over(struct kx_reconcile *reconcile, uint64_t now_ns);
+
 /* A pass begins with the server's clock (seconds, of /system/timestamp.json). Returns the
  * `last-time` to ask for, 0 = everything. */
 int64_t kx_reconcile_begin(struct kx_reconcile *reconcile, int64_t server_now_s, uint64_t now_ns);

@@ -54,6 +54,7 @@ static void end(struct kx_replay *replay, const struct kx_error *err)
 {
     replay->finished = true;
     replay->failed = err != NULL;
+    replay->status.last_contact_ns = kx_clock_wall_ns();
     if (err != NULL)
         kx_log(KX_LOG_ERROR, replay->component, "%s", err->text);
     show(replay, KX_SOURCE_ENDED, err != NULL ? err->text : "");

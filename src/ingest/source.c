@@ -6,7 +6,8 @@
 #include "base/text.h"
 #include "ingest/conn.h"
 #include "ingest/fields.h"
-#include "ingest/rest.h"
+#include "ingest/health.h"
+#include "ingest/sweep.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,18 +17,19 @@ enum {
     OPERATOR_RETRY_S = 60,   /* the wait when somebody must act: a wrong key, a missing route */
     HEARTBEAT_FIRST_S = 5,   /* TIMESTAMP comes each second: none this long after subscribing, */
     HEARTBEAT_SILENT_S = 15, /* or none this long at all, and the connection is dead */
+    HEARTBEAT_TRIES = 3,     /* subscriptions that nobody heeds: then it is no passing trouble */
+    ALERT_OVERLAP_S = 5,     /* of a gap: alerts are asked for from a little before it */
+    EMPTY_S = 30,            /* connected this long without one device: say what may be wrong */
     BOARD_S = 1,
 };
 
-static const char STATUS_PATH[] = "/system/status.json";
-static const char SWEEP_PATH[] = "/devices/last-time/0/devices.itjson";
 static const char EVENTBUS_PATH[] = "/eventbus/events.ws";
 
 enum step {
     STEP_WAIT,    /* until retry_ns */
     STEP_HELLO,   /* asking who the server is */
-    STEP_CONNECT, /* both connections are being made */
-    STEP_STREAM,  /* both are open and subscribed */
+    STEP_CONNECT, /* the WebSockets are being made */
+    STEP_STREAM,  /* open and subscribed */
     STEP_DONE,    /* --once is over */
 };
 
@@ -37,26 +39,31 @@ struct kx_source {
     struct kx_counters *counters;
     struct kx_endpoint endpoint;
     struct kx_origin origin;
+    struct kx_reconcile reconcile;
     char monitor_path[320];
     char *monitor_request; /* the subscription */
-    char *sweep_body;      /* the field list of a REST pass */
     struct kx_conn *monitor;
     struct kx_conn *eventbus;
-    struct kx_rest *hello;
-    struct kx_rest *sweep;
+    struct kx_health *health;
+    struct kx_sweep *sweep;
     struct kx_backoff backoff;
     enum step step;
     bool complete; /* --once: everything was fetched */
-    bool was_streaming;
     uint64_t now_ns;
     uint64_t retry_ns;
     uint64_t heartbeat_due_ns;
-    bool heartbeat_seen;
+    uint64_t health_due_ns;
+    uint64_t empty_due_ns; /* 0 = a device has come, or it was said already */
     uint64_t board_due_ns;
+    bool heartbeat_seen;
+    unsigned unheeded;    /* subscriptions running without a TIMESTAMP */
+    int64_t gap_begun_ns; /* wall clock; 0 = nothing to catch up with */
+    char gap_cause[128];
     size_t monitor_fds; /* of the last kx_source_fds */
     char component[160];
     struct kx_source_status status;
     struct kx_log_limit skipped_log;
+    struct kx_log_limit sweep_log;
 };
 
 /* --- states --- */
@@ -64,7 +71,6 @@ struct kx_source {
 static void show(struct kx_source *source)
 {
     struct kx_source_status *status = &source->status;
-    snprintf(status->server_uuid, sizeof(status->server_uuid), "%s", source->origin.server_uuid);
     status->skew_known = source->origin.skew_known;
     status->clock_skew_s = (double)source->origin.skew_ns / 1e9;
     kx_board_source_set(source->env.board, source->origin.index, status);
@@ -76,7 +82,8 @@ static void enter(struct kx_source *source, enum kx_source_state state, const ch
     if (status->state != state)
         status->since_ns = kx_clock_wall_ns();
     status->state = state;
-    snprintf(status->text, sizeof(status->text), "%s", text);
+    if (text != status->text)
+        snprintf(status->text, sizeof(status->text), "%s", text);
     show(source);
 }
 
@@ -107,18 +114,33 @@ static void stop_session(struct kx_source *source)
 {
     kx_conn_stop(source->monitor);
     kx_conn_stop(source->eventbus);
-    kx_rest_cancel(source->hello);
-    kx_rest_cancel(source->sweep);
-    if (source->was_streaming)
-        kx_count(source->counters, KX_C_GAPS, 1);
-    source->was_streaming = false;
+    kx_health_cancel(source->health);
+    kx_sweep_cancel(source->sweep);
     source->origin.epoch++;
+}
+
+static void begin_gap(struct kx_source *source, const struct kx_error *err)
+{
+    if (source->step != STEP_STREAM || source->gap_begun_ns != 0)
+        return;
+    kx_count(source->counters, KX_C_GAPS, 1);
+    source->gap_begun_ns = kx_clock_wall_ns();
+    snprintf(source->gap_cause, sizeof(source->gap_cause), "%.127s", err->text);
+}
+
+/* A refused credential is read again from its file: somebody may have mended it. */
+static void reread_credential(struct kx_source *source)
+{
+    struct kx_error err;
+    if (kx_endpoint_reload(&source->endpoint, &err) != KX_OK)
+        kx_log(KX_LOG_WARNING, source->component, "%s", err.text);
 }
 
 /* The session is over: says why, and when the next begins. */
 static void lose(struct kx_source *source, enum kx_counter counter, const struct kx_error *err)
 {
     kx_count(source->counters, counter, 1);
+    begin_gap(source, err);
     stop_session(source);
     if (source->env.once) {
         source->step = STEP_DONE;
@@ -191,6 +213,7 @@ static void on_eventbus_message(void *context,
     source->origin.skew_known = true;
     source->origin.skew_ns = heartbeat_ns - received_ns;
     source->heartbeat_seen = true;
+    source->unheeded = 0;
     source->heartbeat_due_ns = source->now_ns + HEARTBEAT_SILENT_S * KX_NS_PER_S;
 }
 
@@ -209,6 +232,19 @@ on_closed(void *context, enum kx_conn_cause cause, bool partial, const struct kx
     if (partial)
         kx_count(source->counters, KX_C_PARSE_PARTIAL, 1);
     lose(source, counter_of(cause), err);
+}
+
+/* A blind monitor that fails its trial changes nothing: the data comes by REST. */
+static void
+on_monitor_closed(void *context, enum kx_conn_cause cause, bool partial, const struct kx_error *err)
+{
+    struct kx_source *source = context;
+    if (!source->reconcile.blind) {
+        on_closed(context, cause, partial, err);
+        return;
+    }
+    kx_count(source->counters, counter_of(cause), 1);
+    kx_reconcile_trial_over(&source->reconcile, source->now_ns);
 }
 
 /* --- subscriptions --- */
@@ -230,18 +266,32 @@ static void subscribe(struct kx_source *source, const char *topic)
     kx_buf_fini(&text);
 }
 
+static void say_streaming(struct kx_source *source)
+{
+    bool polls = kx_reconcile_polls(&source->reconcile);
+    const char *version = source->status.version;
+    kx_log(KX_LOG_INFO, source->component, "%s from %s (Kismet %s)",
+           polls ? "polling" : "streaming", source->endpoint.authority,
+           version[0] != '\0' ? version : "of unknown version");
+    if (source->gap_begun_ns != 0)
+        kx_log(KX_LOG_INFO, source->component,
+               "back after a gap of %.1f s (%s); fetching what changed meanwhile",
+               (double)(kx_clock_wall_ns() - source->gap_begun_ns) / 1e9, source->gap_cause);
+    enter(source, polls ? KX_SOURCE_POLLING : KX_SOURCE_STREAMING, "");
+}
+
 static void streaming_if_complete(struct kx_source *source)
 {
-    if (!kx_conn_is_open(source->monitor) || !kx_conn_is_open(source->eventbus))
+    bool wants_monitor = kx_reconcile_wants_monitor(&source->reconcile);
+    if (source->step != STEP_CONNECT || !kx_conn_is_open(source->eventbus) ||
+        (wants_monitor && !kx_conn_is_open(source->monitor)))
         return;
     source->step = STEP_STREAM;
-    source->was_streaming = true;
     kx_count(source->counters, KX_C_CONNECTS, 1);
-    kx_log(KX_LOG_INFO, source->component, "streaming from %s (Kismet %s)",
-           source->endpoint.authority,
-           source->status.version[0] != '\0' ? source->status.version : "of unknown version");
-    enter(source, KX_SOURCE_STREAMING, "");
-    kx_rest_post_lines(source->sweep, SWEEP_PATH, source->sweep_body, source->now_ns);
+    say_streaming(source);
+    kx_reconcile_start(&source->reconcile, source->now_ns);
+    source->health_due_ns = source->now_ns;
+    source->empty_due_ns = source->now_ns + EMPTY_S * KX_NS_PER_S;
 }
 
 static void on_monitor_opened(void *context)
@@ -265,100 +315,107 @@ static void on_eventbus_opened(void *context)
 
 /* --- REST --- */
 
-static void copy_text(char *out, size_t capacity, const struct kx_json_text *text)
+static enum kx_counter refusal_of(enum kx_code code)
 {
-    size_t length = text->length < capacity - 1 ? text->length : capacity - 1;
-    memcpy(out, text->data, length);
-    out[length] = '\0';
+    switch (code) {
+    case KX_ERR_AUTH:
+        return KX_C_DISCONNECTS_AUTH;
+    case KX_ERR_NOT_FOUND:
+        return KX_C_DISCONNECTS_NOT_FOUND;
+    case KX_ERR_TIMEOUT:
+        return KX_C_DISCONNECTS_TIMEOUT;
+    default:
+        return KX_C_DISCONNECTS_REFUSED;
+    }
 }
 
-static void learn(struct kx_source *source, const struct kx_rest_result *result)
+static void connect_websockets(struct kx_source *source)
 {
-    struct kx_json_pick picks[] = {
-        {.key = "kismet.system.server_uuid"},
-        {.key = "kismet.system.version"},
-        {.key = "kismet.system.devices.count"},
-    };
-    struct kx_json *json = kx_intake_json(source->env.intake);
-    if (kx_json_pick(json, result->body, result->body_length, picks, 3) != KX_JSON_OK)
-        return;
-    if (picks[0].text.data != NULL)
-        copy_text(source->origin.server_uuid, sizeof(source->origin.server_uuid), &picks[0].text);
-    if (picks[1].text.data != NULL)
-        copy_text(source->status.version, sizeof(source->status.version), &picks[1].text);
-    if (picks[2].has_number)
-        source->status.devices = (int64_t)picks[2].number;
-}
-
-static void on_hello(void *context, const struct kx_rest_result *result, const struct kx_error *err)
-{
-    struct kx_source *source = context;
-    if (result->code != KX_OK) {
-        kx_count(source->counters, KX_C_REST_FAILED, 1);
-        lose(source,
-             result->code == KX_ERR_AUTH        ? KX_C_DISCONNECTS_AUTH
-             : result->code == KX_ERR_NOT_FOUND ? KX_C_DISCONNECTS_NOT_FOUND
-             : result->code == KX_ERR_TIMEOUT   ? KX_C_DISCONNECTS_TIMEOUT
-                                                : KX_C_DISCONNECTS_REFUSED,
-             err);
-        return;
-    }
-    kx_count(source->counters, KX_C_REST_REQUESTS, 1);
-    source->status.last_contact_ns = kx_clock_wall_ns();
-    learn(source, result);
-    if (source->env.once) {
-        kx_rest_post_lines(source->sweep, SWEEP_PATH, source->sweep_body, source->now_ns);
-        source->step = STEP_STREAM;
-        return;
-    }
     source->step = STEP_CONNECT;
-    kx_conn_start(source->monitor, source->now_ns);
+    if (kx_reconcile_wants_monitor(&source->reconcile))
+        kx_conn_start(source->monitor, source->now_ns);
     kx_conn_start(source->eventbus, source->now_ns);
 }
 
-static bool on_sweep_line(void *context, const char *line, size_t length, int64_t received_ns)
+static void on_health(void *context, enum kx_code code, const struct kx_error *err)
 {
     struct kx_source *source = context;
-    enum kx_taken taken = kx_intake_device(source->env.intake, &source->origin, KX_VIA_REST, line,
-                                           length, received_ns);
-    if (taken == KX_TAKEN_FULL)
-        return false;
-    kx_count(source->counters, KX_C_FRAMES_REST, 1);
-    if (taken == KX_TAKEN)
-        kx_count(source->counters, KX_C_CATCH_UP, 1);
-    return true;
-}
-
-static void on_sweep(void *context, const struct kx_rest_result *result, const struct kx_error *err)
-{
-    struct kx_source *source = context;
-    kx_ring_publish(source->env.ring);
-    kx_count(source->counters, KX_C_BYTES, result->bytes);
-    if (result->skipped > 0)
-        kx_count(source->counters, KX_C_PARSE_TOO_BIG, result->skipped);
-    bool ok = result->code == KX_OK;
-    kx_count(source->counters, ok ? KX_C_REST_REQUESTS : KX_C_REST_FAILED, 1);
-    if (!ok && (source->env.once || result->code == KX_ERR_AUTH)) {
-        lose(source, KX_C_DISCONNECTS_REFUSED, err);
+    source->health_due_ns = source->now_ns + KX_HEALTH_S * KX_NS_PER_S;
+    if (code != KX_OK && (source->step == STEP_HELLO || code == KX_ERR_AUTH)) {
+        lose(source, refusal_of(code), err);
         return;
     }
-    if (!ok)
-        kx_log(KX_LOG_WARNING, source->component, "%s", err->text);
+    snprintf(source->origin.server_uuid, sizeof(source->origin.server_uuid), "%s",
+             source->status.server_uuid);
+    if (source->step != STEP_HELLO)
+        return;
+    if (!source->env.once) {
+        connect_websockets(source);
+        return;
+    }
+    source->step = STEP_STREAM;
+    kx_reconcile_start(&source->reconcile, source->now_ns);
+    source->reconcile.due_ns = source->now_ns; /* also where the monitor is trusted alone */
+}
+
+static void say_verdict(struct kx_source *source, enum kx_verdict verdict)
+{
+    if (verdict == KX_VERDICT_BLIND) {
+        static const char text[] =
+            "monitor.ws does not deliver what changed (a known Kismet fault); polling by REST "
+            "instead: the data is complete";
+        kx_conn_stop(source->monitor);
+        kx_log(KX_LOG_WARNING, source->component, "%s", text);
+        enter(source, KX_SOURCE_POLLING, text);
+    } else if (verdict == KX_VERDICT_TRUSTED) {
+        kx_log(KX_LOG_INFO, source->component, "monitor.ws delivers again: streaming");
+        enter(source, KX_SOURCE_STREAMING, "");
+    } else if (source->reconcile.blind && source->reconcile.trial_due_ns != 0) {
+        kx_conn_stop(source->monitor); /* a trial that ended as the last one */
+    }
+}
+
+static void
+on_sweep(void *context, enum kx_verdict verdict, enum kx_code code, const struct kx_error *err)
+{
+    struct kx_source *source = context;
+    if (code != KX_OK && (source->env.once || code == KX_ERR_AUTH)) {
+        lose(source, refusal_of(code), err);
+        return;
+    }
+    if (code != KX_OK) {
+        kx_log_limited(&source->sweep_log, source->now_ns, KX_LOG_WARNING, source->component, "%s",
+                       err->text);
+        return;
+    }
+    source->status.last_contact_ns = kx_clock_wall_ns();
+    source->gap_begun_ns = 0;
     if (source->env.once) {
         source->complete = true;
         source->step = STEP_DONE;
         enter(source, KX_SOURCE_ENDED, "");
+        return;
     }
+    say_verdict(source, verdict);
+}
+
+/* The server's time from which on alerts are wanted again; 0 = none are. */
+static int64_t alerts_since(const struct kx_source *source)
+{
+    bool wanted = false;
+    for (size_t i = 0; i < source->config->events.count; i++)
+        wanted = wanted || strcmp(source->config->events.items[i], "ALERT") == 0;
+    if (!wanted || source->gap_begun_ns == 0)
+        return 0;
+    return source->gap_begun_ns + source->origin.skew_ns - ALERT_OVERLAP_S * 1000000000ll;
 }
 
 /* --- life --- */
 
 static const struct kx_conn_ops monitor_ops = {on_monitor_opened, on_monitor_message, on_read_end,
-                                               on_closed};
+                                               on_monitor_closed};
 static const struct kx_conn_ops eventbus_ops = {on_eventbus_opened, on_eventbus_message,
                                                 on_read_end, on_closed};
-static const struct kx_rest_ops hello_ops = {NULL, on_hello};
-static const struct kx_rest_ops sweep_ops = {on_sweep_line, on_sweep};
 
 /* A NUL-terminated copy of what buf holds; frees buf. */
 static char *take_text(struct kx_buf *buf)
@@ -369,7 +426,7 @@ static char *take_text(struct kx_buf *buf)
     return text;
 }
 
-static enum kx_code write_requests(struct kx_source *source, struct kx_error *err)
+static enum kx_code write_request(struct kx_source *source, struct kx_error *err)
 {
     const struct kx_source_config *config = source->config;
     struct kx_buf text;
@@ -380,11 +437,7 @@ static enum kx_code write_requests(struct kx_source *source, struct kx_error *er
     kx_fields_json(&text, config->location);
     kx_buf_byte(&text, '}');
     source->monitor_request = take_text(&text);
-    kx_buf_text(&text, "{\"fields\":");
-    kx_fields_json(&text, config->location);
-    kx_buf_byte(&text, '}');
-    source->sweep_body = take_text(&text);
-    if (source->monitor_request == NULL || source->sweep_body == NULL)
+    if (source->monitor_request == NULL)
         return kx_error_set(err, KX_ERR_NOMEM, 0, "no memory for a subscription");
     int length = config->view == NULL ? snprintf(source->monitor_path, sizeof(source->monitor_path),
                                                  "/devices/monitor.ws")
@@ -408,8 +461,13 @@ enum kx_code kx_source_create(struct kx_source **ret_source,
     source->config = config;
     source->env = *env;
     source->counters = counters;
-    source->origin = (struct kx_origin){
-        .index = index, .name = config->name, .topics = &config->events, .counters = counters};
+    source->origin = (struct kx_origin){.index = index,
+                                        .name = config->name,
+                                        .topics = &config->events,
+                                        .counters = counters,
+                                        .reconcile = &source->reconcile,
+                                        .epoch = 1};
+    kx_reconcile_init(&source->reconcile, config);
     snprintf(source->component, sizeof(source->component), "source %s", config->name);
     source->status = (struct kx_source_status){.state = KX_SOURCE_CONNECTING,
                                                .since_ns = kx_clock_wall_ns(),
@@ -421,7 +479,7 @@ enum kx_code kx_source_create(struct kx_source **ret_source,
     struct kx_endpoint *endpoint = &source->endpoint;
     enum kx_code code = kx_endpoint_init(endpoint, config, err);
     if (code == KX_OK)
-        code = write_requests(source, err);
+        code = write_request(source, err);
     if (code == KX_OK)
         code = kx_dedupe_create(&source->origin.dedupe, err);
     if (code == KX_OK)
@@ -430,10 +488,24 @@ enum kx_code kx_source_create(struct kx_source **ret_source,
     if (code == KX_OK)
         code =
             kx_conn_create(&source->eventbus, endpoint, EVENTBUS_PATH, &eventbus_ops, source, err);
+    const struct kx_health_parts health = {.multi = env->rest,
+                                           .endpoint = endpoint,
+                                           .json = kx_intake_json(env->intake),
+                                           .counters = counters,
+                                           .status = &source->status,
+                                           .ended = on_health,
+                                           .context = source};
     if (code == KX_OK)
-        code = kx_rest_create(&source->hello, env->rest, endpoint, &hello_ops, source, err);
+        code = kx_health_create(&source->health, &health, err);
+    const struct kx_sweep_parts sweep = {.multi = env->rest,
+                                         .endpoint = endpoint,
+                                         .intake = env->intake,
+                                         .origin = &source->origin,
+                                         .ring = env->ring,
+                                         .ended = on_sweep,
+                                         .context = source};
     if (code == KX_OK)
-        code = kx_rest_create(&source->sweep, env->rest, endpoint, &sweep_ops, source, err);
+        code = kx_sweep_create(&source->sweep, &sweep, err);
     if (code != KX_OK) {
         kx_source_destroy(source);
         return code;
@@ -449,11 +521,11 @@ void kx_source_destroy(struct kx_source *source)
         return;
     kx_conn_destroy(source->monitor);
     kx_conn_destroy(source->eventbus);
-    kx_rest_destroy(source->hello);
-    kx_rest_destroy(source->sweep);
+    kx_health_destroy(source->health);
+    kx_sweep_destroy(source->sweep);
+    kx_endpoint_fini(&source->endpoint);
     kx_dedupe_destroy(source->origin.dedupe);
     free(source->monitor_request);
-    free(source->sweep_body);
     free(source);
 }
 
@@ -479,26 +551,58 @@ void kx_source_ready(struct kx_source *source,
 static void begin_session(struct kx_source *source)
 {
     source->step = STEP_HELLO;
+    if (source->status.state == KX_SOURCE_AUTH_FAILED)
+        reread_credential(source);
     /* An operator's matter stays on the board until it is mended. */
     if (source->status.state == KX_SOURCE_BACKING_OFF)
         enter(source, KX_SOURCE_CONNECTING, source->status.text);
-    kx_rest_get(source->hello, STATUS_PATH, source->now_ns);
+    kx_health_begin(source->health, false, source->now_ns);
 }
 
 static void check_heartbeat(struct kx_source *source)
 {
-    if (source->step != STEP_STREAM || source->env.once ||
-        source->now_ns < source->heartbeat_due_ns)
+    if (source->now_ns < source->heartbeat_due_ns)
         return;
     struct kx_error err;
-    kx_error_set(&err, KX_ERR_TIMEOUT, 0,
-                 source->heartbeat_seen
-                     ? "no heartbeat (TIMESTAMP) for %d s: the connection is dead"
-                     : "no heartbeat (TIMESTAMP) within %d s of subscribing: the server does not "
-                       "take our subscriptions",
-                 source->heartbeat_seen ? HEARTBEAT_SILENT_S : HEARTBEAT_FIRST_S);
-    lose(source, source->heartbeat_seen ? KX_C_DISCONNECTS_STALL : KX_C_DISCONNECTS_NO_HEARTBEAT,
-         &err);
+    if (source->heartbeat_seen) {
+        kx_error_set(&err, KX_ERR_TIMEOUT, 0,
+                     "no heartbeat (TIMESTAMP) for %d s: the connection is dead",
+                     HEARTBEAT_SILENT_S);
+        lose(source, KX_C_DISCONNECTS_STALL, &err);
+        return;
+    }
+    source->unheeded++;
+    const char *advice = source->unheeded < HEARTBEAT_TRIES
+                             ? ""
+                             : ", several times running: the server does not take our "
+                               "subscriptions; look into its log, and whether a proxy before it "
+                               "passes WebSocket messages on";
+    kx_error_set(&err, KX_ERR_TIMEOUT, 0, "no heartbeat (TIMESTAMP) within %d s of subscribing%s",
+                 HEARTBEAT_FIRST_S, advice);
+    lose(source, KX_C_DISCONNECTS_NO_HEARTBEAT, &err);
+}
+
+/* Connected, but nothing arrives: says what is most likely. */
+static void check_empty(struct kx_source *source)
+{
+    if (source->empty_due_ns == 0 || source->now_ns < source->empty_due_ns)
+        return;
+    source->empty_due_ns = 0;
+    if (kx_counter_get(source->counters, KX_C_RECORDS_DEVICE) > 0)
+        return;
+    const struct kx_source_status *status = &source->status;
+    const char *text = "connected, but no device has come";
+    if (status->datasources_ok == 0 && status->datasources_failed <= 0)
+        text = "connected, but this Kismet has no datasource: add one (kismet -c INTERFACE)";
+    else if (status->datasources_ok == 0)
+        text = "connected, but no datasource of this Kismet runs: see its Data Sources page";
+    else if (status->devices == 0)
+        text = "connected, but this Kismet has not seen any device yet";
+    else if (status->devices > 0 &&
+             (source->config->view != NULL || source->config->macs.count > 0))
+        text = "connected, but the view or macs of this source let no device through";
+    kx_log(KX_LOG_WARNING, source->component, "%s", text);
+    enter(source, status->state, text);
 }
 
 static uint64_t earlier(uint64_t a, uint64_t b)
@@ -506,38 +610,55 @@ static uint64_t earlier(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+/* What a session does by the clock. */
+static uint64_t tick_stream(struct kx_source *source)
+{
+    if (source->heartbeat_seen)
+        kx_backoff_reset(&source->backoff);
+    if (kx_reconcile_trial(&source->reconcile, source->now_ns))
+        kx_conn_start(source->monitor, source->now_ns);
+    uint64_t next = source->reconcile.due_ns;
+    if (kx_sweep_busy(source->sweep))
+        next = UINT64_MAX;
+    else if (source->now_ns >= next)
+        kx_sweep_begin(source->sweep, alerts_since(source), source->now_ns);
+    if (source->env.once)
+        return next;
+    if (!kx_health_busy(source->health) && source->now_ns >= source->health_due_ns)
+        kx_health_begin(source->health, true, source->now_ns);
+    check_empty(source);
+    check_heartbeat(source);
+    return earlier(next, source->heartbeat_due_ns);
+}
+
 uint64_t kx_source_tick(struct kx_source *source, uint64_t now_ns)
 {
     source->now_ns = now_ns;
     if (source->step == STEP_WAIT && now_ns >= source->retry_ns)
         begin_session(source);
-    kx_rest_tick(source->hello, now_ns);
-    kx_rest_tick(source->sweep, now_ns);
+    kx_health_tick(source->health, now_ns);
+    kx_sweep_tick(source->sweep, now_ns);
     uint64_t next = kx_conn_tick(source->monitor, now_ns);
     next = earlier(next, kx_conn_tick(source->eventbus, now_ns));
-    check_heartbeat(source);
-    if (source->step == STEP_STREAM && source->heartbeat_seen)
-        kx_backoff_reset(&source->backoff);
+    if (source->step == STEP_STREAM)
+        next = earlier(next, tick_stream(source));
     if (now_ns >= source->board_due_ns) {
         source->board_due_ns = now_ns + BOARD_S * KX_NS_PER_S;
         show(source);
     }
     if (source->step == STEP_WAIT)
-        return earlier(source->retry_ns, source->board_due_ns);
-    if (source->step == STEP_STREAM && !source->env.once)
-        next = earlier(next, source->heartbeat_due_ns);
+        next = earlier(next, source->retry_ns);
     return earlier(next, source->board_due_ns);
 }
 
 bool kx_source_paused(const struct kx_source *source)
 {
-    return kx_rest_paused(source->sweep);
+    return kx_sweep_paused(source->sweep);
 }
 
 void kx_source_resume(struct kx_source *source)
 {
-    kx_rest_resume(source->sweep);
-    kx_ring_publish(source->env.ring);
+    kx_sweep_resume(source->sweep);
 }
 
 bool kx_source_finished(const struct kx_source *source, bool *ret_complete)

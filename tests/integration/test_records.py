@@ -1,0 +1,218 @@
+"""Every field of every device and event equals what an independent reader makes of the capture."""
+
+import json
+import signal
+
+import pytest
+
+import kismet
+from harness import CAPTURES, Exporter, Sim, rows, wait_for
+
+TOPICS = (
+    "ALERT,MESSAGE,NEW_DEVICE,DOT11_ADVERTISED_SSID,DOT11_PROBED_SSID,GPS_LOCATION,BATTERY,"
+    "STATISTICS,PACKETCHAIN_STATS"
+)
+
+
+def compare(expected, found):
+    assert set(found) == set(expected)
+    wrong = {
+        (mac, column): (want[column], found[mac][column])
+        for mac, want in expected.items()
+        for column in want
+        if found[mac][column] != want[column]
+    }
+    assert not wrong, f"{len(wrong)} values differ, e.g. {dict(list(wrong.items())[:5])}"
+
+
+def devices(path):
+    return {r["mac_addr"]: r for r in rows(path, "SELECT * FROM kismet_devices")}
+
+
+@pytest.mark.tsan
+@pytest.mark.parametrize("capture", ["neighbourhood-full", "neighbourhood-fields"])
+def test_live_capture_equals_independent_reader(started, tmp_path, capture):
+    path = CAPTURES / f"{capture}.ndjson.zst"
+    frames = [f for _, s, f in kismet.capture(path) if s == "monitor"]
+    expected = kismet.newest(frames)
+    assert len(expected) == 340
+    sim = started(Sim, "--capture", path, "--speed", "max")
+    db = tmp_path / "kismet.db"
+    exporter = started(
+        Exporter,
+        *("--kismet-host", sim.url, "--export-type", "sqlite", "--sqlite-path", db),
+        *("--sensor", "test", "--events", TOPICS, "--batch-interval", "0.2"),
+    )
+    wait_for(sim.played, what="the capture is played")
+    wait_for(lambda: len(devices(db)) == 340, what="340 devices are in the database")
+    totals = exporter.finish()["sqlite"]
+    assert totals["dropped"] == 0
+    assert totals["received"] >= len(frames)
+    compare(expected, devices(db))
+    assert {r["source"] for r in devices(db).values()} == {"test"}
+
+
+def test_events_of_the_capture_arrive_once(started, tmp_path):
+    path = CAPTURES / "neighbourhood-fields.ndjson.zst"
+    plain = {"ALERT", "MESSAGE", "GPS_LOCATION", "BATTERY", "STATISTICS", "PACKETCHAIN_STATS"}
+    expected, wanted = set(), set(TOPICS.split(","))
+    count = 0
+    distinct = set()
+    for _, stream, message in kismet.capture(path):
+        if stream != "eventbus":
+            continue
+        topic, data = kismet.topic(message)
+        if topic not in wanted:
+            continue
+        count += 1
+        distinct.add((topic, json.dumps(data, sort_keys=True)))
+        if topic in plain:
+            expected.add((topic, json.dumps(data, sort_keys=True)))
+    sim = started(Sim, "--capture", path, "--speed", "max", "--duplicate-events", "on")
+    db = tmp_path / "kismet.db"
+    exporter = started(
+        Exporter,
+        *("--kismet-host", sim.url, "--export-type", "sqlite", "--sqlite-path", db),
+        *("--sensor", "test", "--events", TOPICS, "--batch-interval", "0.2"),
+    )
+    wait_for(sim.played, what="the capture is played")
+    query = "SELECT * FROM kismet_events"
+    wait_for(lambda: len(rows(db, query)) >= len(distinct), what="the events are in the database")
+    exporter.finish()
+    events = rows(db, query)
+    assert len({e["event_uid"] for e in events}) == len(events)
+    assert len(events) == len(distinct)
+    found = {
+        (e["event_type"], json.dumps(json.loads(e["event_data"]), sort_keys=True))
+        for e in events
+        if e["event_type"] in plain
+    }
+    assert found == expected
+    new = [e for e in events if e["event_type"] == "NEW_DEVICE"]
+    assert len(new) == 34
+    assert all(json.loads(e["event_data"])["mac_addr"] == e["device_mac"] for e in new)
+    assert all(e["device_key"].startswith("4202770D") for e in new)
+
+
+def test_hostile_names_arrive_repaired(started, tmp_path):
+    path = CAPTURES / "hostile-names.itjson.zst"
+    expected = {}
+    import subprocess
+
+    raw = subprocess.run(["zstd", "-dcq", str(path)], capture_output=True, check=True).stdout
+    for line in raw.splitlines():
+        want = kismet.row(json.loads(line.decode("utf-8", "replace")))
+        expected[want["mac_addr"]] = want
+    assert len(expected) == 150
+    sim = started(Sim, "--capture", path, "--monitor", "repeat")
+    db = tmp_path / "kismet.db"
+    exporter = started(
+        Exporter,
+        *("--kismet-host", sim.url, "--export-type", "sqlite", "--sqlite-path", db),
+        *("--sensor", "test", "--update-rate", "1", "--batch-interval", "0.2"),
+    )
+    wait_for(lambda: len(devices(db)) == 150, what="150 devices are in the database")
+    exporter.finish()
+    compare(expected, devices(db))
+    repaired = [r["name"] for r in devices(db).values() if "\ufffd" in (r["name"] or "")]
+    assert len(repaired) == 2
+
+
+def test_once_takes_everything_by_rest(started, tmp_path):
+    sim = started(Sim, "--devices", "500", "--change", "0")
+    db = tmp_path / "kismet.db"
+    exporter = started(
+        Exporter,
+        *("--kismet-host", sim.url, "--export-type", "sqlite", "--sqlite-path", db),
+        *("--sensor", "test", "--once"),
+    )
+    totals = exporter.finish(sig=None)["sqlite"]
+    assert totals["delivered"] == 500
+    expected = {r["mac_addr"]: r for r in map(kismet.row, sim.truth().values())}
+    compare(expected, devices(db))
+
+
+def test_once_with_a_dead_source_exits_69(started, tmp_path):
+    exporter = started(
+        Exporter,
+        *("--kismet-host", "http://127.0.0.1:1", "--export-type", "sqlite"),
+        *("--sqlite-path", tmp_path / "kismet.db", "--once"),
+    )
+    exporter.finish(sig=None, status=69)
+    assert "is Kismet running there" in exporter.stderr()
+
+
+def test_replay_equals_independent_reader(started, tmp_path):
+    path = CAPTURES / "neighbourhood-fields.ndjson.zst"
+    expected = kismet.newest(f for _, s, f in kismet.capture(path) if s == "monitor")
+    db = tmp_path / "kismet.db"
+    exporter = started(
+        Exporter,
+        *("replay", path, "--speed", "max", "--export-type", "sqlite", "--sqlite-path", db),
+        *("--sensor", "test"),
+    )
+    totals = exporter.finish(sig=None)["sqlite"]
+    assert totals["dropped"] == 0
+    compare(expected, devices(db))
+
+
+def test_console_prints_the_scripts_lines(started, tmp_path):
+    path = CAPTURES / "neighbourhood-fields.ndjson.zst"
+    exporter = started(
+        Exporter, "replay", path, "--speed", "max", "--export-type", "console", "--sensor", "test"
+    )
+    exporter.finish(sig=None)
+    lines = exporter.stdout().splitlines()
+    frames = [f for _, s, f in kismet.capture(path) if s == "monitor"]
+    printed = [line for line in lines if line.startswith("[")]
+    assert len(printed) == len(frames) == 8474
+    first = kismet.row(frames[0])
+    assert printed[0] == (
+        f"[1] Device: {first['mac_addr']} ({first['name'] or 'Unknown'}) - PHY: "
+        f"{first['phy_type']} - Signal: {first['signal_dbm']}dBm - Packets: "
+        f"{first['total_packets']}"
+    )
+    assert "=== Kismet Export Statistics ===" in lines
+    assert "Devices processed: 8,474" in lines
+
+
+def test_console_json_is_one_object_a_line(started, tmp_path):
+    path = CAPTURES / "neighbourhood-fields.ndjson.zst"
+    exporter = started(
+        Exporter,
+        *("replay", path, "--speed", "max", "--export-type", "console", "--data-format", "json"),
+        *("--sensor", "test"),
+    )
+    exporter.finish(sig=None)
+    objects = [json.loads(line) for line in exporter.stdout().splitlines()]
+    found = [o for o in objects if "event_type" not in o]
+    frames = [kismet.row(f) for _, s, f in kismet.capture(path) if s == "monitor"]
+    assert len(found) == len(frames)
+    for want, got in zip(frames, found):
+        for key, value in want.items():
+            assert got[key] == value, (key, got)
+    seed = (
+        "timestamp mac_addr name username phy_type manufacturer first_seen last_seen channel "
+        "frequency total_packets tx_packets rx_packets data_size signal_dbm noise_dbm snr_db "
+        "latitude longitude altitude"
+    ).split()
+    assert list(found[0])[: len(seed)] == seed
+    assert "=== Kismet Export Statistics ===" in exporter.stderr()
+
+
+def test_a_closed_pipe_ends_the_program(started, tmp_path):
+    """kismet-export | head -5"""
+    import os
+    import subprocess
+
+    path = CAPTURES / "neighbourhood-fields.ndjson.zst"
+    read, write = os.pipe()
+    exporter = started(
+        Exporter, "replay", path, "--speed", "max", "--sensor", "test", stdout=write
+    )
+    os.close(write)
+    head = subprocess.run(["head", "-n", "5"], stdin=read, capture_output=True, check=True)
+    os.close(read)
+    assert len(head.stdout.splitlines()) == 5
+    exporter.finish(sig=None, status=0)
+    assert signal.SIGPIPE not in (exporter.process.returncode, -exporter.process.returncode)
