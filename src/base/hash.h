@@ -21,7 +21,8 @@ uint64_t kx_hash_sip(const struct kx_hash_key *key, const void *bytes, size_t le
  */
 void kx_hash_random(void *out, size_t length);
 
-/* One part of a message; kx_hash_sha256 hashes parts as if joined. */
+/* One part of a message; kx_hash_sha256 hashes parts as if joined. Ends the program when OpenSSL
+ * cannot: without memory, or with a configuration that forbids it. */
 struct kx_hash_part {
     const void *bytes;
     size_t length;

@@ -4,7 +4,8 @@
  * Process-wide: kx_log_configure before the threads start, kx_log_level_set at any time (a reload).
  * Any thread may log. A line is at most KX_LOG_LINE_MAX bytes, longer ones are cut and end in
  * "...". Texts pass the terminal filter, so a stranger's device name can neither move a cursor nor
- * forge a line. Logging never fails its caller: lines that standard error refuses are counted.
+ * forge a line. Logging neither fails nor holds up its caller: a line that standard error refuses,
+ * or has no room for at the moment, is counted as lost. errno stays what it was.
  */
 #ifndef KX_BASE_LOG_H
 #define KX_BASE_LOG_H
@@ -22,11 +23,14 @@ void kx_log_level_set(enum kx_log_level level);
 bool kx_log_enabled(enum kx_log_level level);
 
 /* text: "2025-01-17T16:30:45.123Z info source kitchen: streaming"; component is "source kitchen",
- * "sink db", "main". */
+ * "sink db", "main". JSON: {"time":..,"level":..,"component":..,"message":..}. When standard error
+ * is the journal (JOURNAL_STREAM says so) a line begins with its level as <3>, <4>, <6> or <7>, and
+ * the text form leaves out what the journal knows: time and level. */
 void kx_log(enum kx_log_level level, const char *component, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* A repeated line: at most one each interval; the next that passes says how many were held back.
+/* A repeated line: at most one each interval; the next that passes ends in
+ * " (N more like this were held back)".
  * One such struct a place and object, zeroed at first, used by one thread. */
 struct kx_log_limit {
     uint64_t next_ns;   /* boot clock */

@@ -55,6 +55,8 @@ struct kx_sink_status {
 
 struct kx_board;
 
+/* On a new board each source is connecting and each sink starting; names are empty, counts -1. An
+ * index beyond what create was told is a bug of the caller's (KX_ASSERT). */
 enum kx_code
 kx_board_create(struct kx_board **ret_board, size_t sources, size_t sinks, struct kx_error *err);
 void kx_board_destroy(struct kx_board *board);
