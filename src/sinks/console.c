@@ -152,7 +152,7 @@ static void put_number(struct console *console,
 static void put_device(struct console *console, const struct kx_device *device)
 {
     struct kx_buf *out = &console->out;
-    const char *none = console->compat == KX_COMPAT_SCRIPT ? "" : "-";
+    const char *none = console->compat == KX_COMPAT_SCRIPT ? "" : "Unknown";
     char lower[KX_ENCODE_MAC_MAX];
     const char *mac =
         kx_encode_mac(console->json.mac_case, kx_record_text(&device->head, device->mac_addr),

@@ -126,6 +126,12 @@ static bool is_over(const struct kx_call *call, struct kx_error *err)
     return true;
 }
 
+/* Only records are refused. A constraint that stops anything else is not their fault. */
+static enum kx_outcome not_the_records(enum kx_outcome outcome)
+{
+    return outcome == KX_REJECTED ? KX_HOLD : outcome;
+}
+
 /* An open file with our tables and prepared statements. */
 static enum kx_outcome get_ready(struct sqlite_sink *sink, struct kx_error *err)
 {
@@ -141,7 +147,7 @@ static enum kx_outcome get_ready(struct sqlite_sink *sink, struct kx_error *err)
     if (outcome == KX_SENT)
         outcome = kx_sqlite_rows_prepare(&sink->rows, &sink->db, err);
     sink->sources_due_ns = 0; /* a new file knows no sources */
-    return outcome;
+    return not_the_records(outcome);
 }
 
 /*
@@ -286,9 +292,9 @@ transact(struct sqlite_sink *sink, struct kx_batch *batch, uint64_t now_ns, stru
     if (outcome == KX_SENT && batch != NULL)
         outcome = write_records(sink, batch, err);
     if (outcome == KX_SENT)
-        outcome = upkeep(sink, now_ns, err);
+        outcome = not_the_records(upkeep(sink, now_ns, err));
     if (outcome == KX_SENT)
-        outcome = kx_sqlite_exec(&sink->db, "COMMIT", err);
+        outcome = not_the_records(kx_sqlite_exec(&sink->db, "COMMIT", err));
     if (outcome == KX_SENT) {
         kx_count(sink->counters, KX_C_ROWS_STALE, sink->rows.stale);
         kx_count(sink->counters, KX_C_EVENTS_KNOWN, sink->rows.known);

@@ -85,9 +85,9 @@ static const struct fault faults[] = {
     {SQLITE_CORRUPT, KX_HOLD, KX_ERR_IO, "the file is damaged"},
     {SQLITE_NOTADB, KX_HOLD, KX_ERR_IO, "the file is no SQLite database"},
     {SQLITE_ERROR, KX_HOLD, KX_ERR_NOT_FOUND,
-     "its tables are not ours; `kismet-export schema` prints what is needed"},
+     "a table of it is not as we make it; rename that one, and a new one is made"},
     {SQLITE_CONSTRAINT, KX_REJECTED, KX_ERR_PARSE, "a constraint of the table refuses this row"},
-    {SQLITE_MISMATCH, KX_REJECTED, KX_ERR_PARSE, "a column's type refuses this row"},
+    {SQLITE_MISMATCH, KX_REJECTED, KX_ERR_PARSE, "no row can hold this record"},
     {SQLITE_TOOBIG, KX_REJECTED, KX_ERR_LIMIT, "the row is too big"},
 };
 
@@ -106,10 +106,11 @@ enum kx_outcome kx_sqlite_fault(struct kx_sqlite_db *db, int result, struct kx_e
         return KX_SENT;
     const struct fault *fault = find_fault(result);
     db->broken = fault->primary == SQLITE_CORRUPT || fault->primary == SQLITE_NOTADB;
-    bool system = fault->code == KX_ERR_IO && db->handle != NULL;
-    kx_error_set(err, fault->code, system ? sqlite3_system_errno(db->handle) : 0, "%s: %s (%s)",
-                 db->path, db->handle != NULL ? sqlite3_errmsg(db->handle) : sqlite3_errstr(result),
-                 fault->remedy);
+    bool its_own = db->handle != NULL && sqlite3_extended_errcode(db->handle) == result;
+    kx_error_set(err, fault->code,
+                 its_own && fault->code == KX_ERR_IO ? sqlite3_system_errno(db->handle) : 0,
+                 "%s: %s (%s)", db->path,
+                 its_own ? sqlite3_errmsg(db->handle) : sqlite3_errstr(result), fault->remedy);
     return fault->outcome;
 }
 

@@ -130,14 +130,6 @@ static const char *const statements[] = {
 };
 enum { STATEMENTS = sizeof statements / sizeof statements[0] };
 
-void kx_sqlite_schema_print(struct kx_buf *out)
-{
-    kx_buf_text(out, "BEGIN IMMEDIATE;\n");
-    for (size_t i = 0; i < STATEMENTS; i++)
-        kx_buf_printf(out, "%s;\n", statements[i]);
-    kx_buf_printf(out, "PRAGMA user_version = %d;\nCOMMIT;\n", KX_SQLITE_SCHEMA_VERSION);
-}
-
 /* --- what is there --- */
 
 static enum kx_outcome read_version(struct kx_sqlite_db *db, int *ret_version, struct kx_error *err)

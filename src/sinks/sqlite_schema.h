@@ -9,14 +9,10 @@
 #ifndef KX_SINKS_SQLITE_SCHEMA_H
 #define KX_SINKS_SQLITE_SCHEMA_H
 
-#include "base/buf.h"
 #include "sinks/sqlite_db.h"
 
 enum { KX_SQLITE_SCHEMA_VERSION = 1 };
 
 enum kx_outcome kx_sqlite_schema_apply(struct kx_sqlite_db *db, struct kx_error *err);
-
-/* Appends what a fresh file gets, as SQL: `kismet-export schema`. */
-void kx_sqlite_schema_print(struct kx_buf *out);
 
 #endif
