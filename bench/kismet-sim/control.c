@@ -129,11 +129,11 @@ static void do_stats(struct sim *s, char *argument, struct text *reply)
     text_addf(reply,
               "ok {\"connections\": {\"monitor\": %zu, \"eventbus\": %zu}, \"devices\": %zu, "
               "\"changes\": %llu, \"events\": %zu, \"pushed\": %llu, \"events_queued\": %llu, "
-              "\"drained\": %s, \"queued_frames_longest\": %zu, \"rest\": {",
+              "\"seconds\": %llu, \"drained\": %s, \"queued_frames_longest\": %zu, \"rest\": {",
               stream_clients(s, CLIENT_MONITOR), stream_clients(s, CLIENT_EVENTBUS), s->scene.count,
               (unsigned long long)s->scene.changes, s->events->count, (unsigned long long)s->pushed,
-              (unsigned long long)s->events_queued, stream_drained(s) ? "true" : "false",
-              stream_longest(s));
+              (unsigned long long)s->events_queued, (unsigned long long)s->seconds,
+              stream_drained(s) ? "true" : "false", stream_longest(s));
     for (int r = ROUTE_DEVICES; r < ROUTE_COUNT; r++)
         text_addf(reply, "%s\"%s\": %llu", r == ROUTE_DEVICES ? "" : ", ",
                   route_name((enum route)r), (unsigned long long)s->served[r]);

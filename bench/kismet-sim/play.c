@@ -11,7 +11,7 @@
 enum {
     FINE_US = 1000,                 /* how often what is spread over time is looked at */
     SUBSCRIBE_QUIET_NS = 200000000, /* no SUBSCRIBE for this long: all of them came */
-    QUEUE_FRAMES_MAX = 2048,        /* --speed max plays on when every queue is below this */
+    QUEUE_FRAMES_MAX = 8192,        /* --speed max plays on when every queue is below this */
     BATCH_LINES = 512,              /* played before the sockets get their turn */
 };
 
@@ -28,7 +28,6 @@ struct player {
 struct play { /* everything that needs no capture */
     struct sim *sim;
     uint64_t start_ns;
-    uint64_t seconds; /* that have begun */
     uint64_t changed; /* in smooth shape, since start_ns */
     uint64_t events;
     size_t next; /* device to change */
@@ -194,8 +193,8 @@ static void play_second(lws_sorted_usec_list_t *timer)
     events_timestamp(s);
     if (!o->smooth && !s->faults.frozen)
         play_change(s, (size_t)((double)o->devices * o->change_percent / 100 + 0.5), 0);
-    play->seconds++;
-    uint64_t next = play->start_ns + play->seconds * 1000000000u, now = mono_ns();
+    s->seconds++;
+    uint64_t next = play->start_ns + s->seconds * 1000000000u, now = mono_ns();
     lws_sul_schedule(s->lws, 0, timer, play_second,
                      next > now ? (lws_usec_t)((next - now) / 1000) : 1);
 }

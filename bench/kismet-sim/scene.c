@@ -110,8 +110,10 @@ struct device *scene_put(struct scene *s, struct span record)
     bool aliased = !key;
     if (!key)
         key = json_text(json_get(record, "key"));
-    if (!key)
+    if (!key || strlen(key) >= SCENE_KEY_MAX) {
+        free(key);
         return NULL;
+    }
     struct device *d = scene_find(s, key);
     if (!d)
         d = scene_add(s, key);

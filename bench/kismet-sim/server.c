@@ -479,8 +479,6 @@ int server_open(struct sim *s)
     idle_policy = idle;
     struct lws_context_creation_info info = {.port = CONTEXT_PORT_NO_LISTEN,
                                              .user = s,
-                                             .gid = -1,
-                                             .uid = -1,
                                              .retry_and_idle_policy = &idle_policy,
                                              .options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS};
     if (s->options.tls_cert)

@@ -60,6 +60,7 @@ struct sim {
     uint64_t next_client;
     uint64_t pushed;        /* monitor messages queued for somebody, ever */
     uint64_t events_queued; /* the same of the eventbus */
+    uint64_t seconds;       /* heartbeats that were due, sent or not */
     int64_t started_s;
     char **tokens; /* name, token, name, token: made by /auth/apikey/generate.cmd */
     size_t token_count;
