@@ -174,7 +174,7 @@ static void wait_and_read(struct kx_loop *loop, uint64_t next_ns, uint64_t now_n
     size_t count = gather(loop);
     size_t sockets = count;
     struct kx_wake *room = NULL;
-    int timeout_ms = kx_clock_poll_ms(next_ns, now_ns, WAIT_MS_MAX);
+    int timeout_ms = next_ns == 0 ? 0 : kx_clock_poll_ms(next_ns, now_ns, WAIT_MS_MAX);
     if (paused(loop)) {
         room = kx_ring_room_wake(loop->ring);
         kx_wake_prepare(room);

@@ -168,10 +168,12 @@ static void lose(struct kx_source *source, enum kx_counter counter, const struct
 
 static void count_skipped(struct kx_source *source, const struct kx_ws_message *message)
 {
-    bool big = message->skipped == KX_WS_SKIP_BYTES;
-    kx_count(source->counters, big ? KX_C_PARSE_TOO_BIG : KX_C_PARSE_FRAGMENTS, 1);
+    bool fragments = message->skipped == KX_WS_SKIP_FRAGMENTS;
+    kx_count(source->counters, fragments ? KX_C_PARSE_FRAGMENTS : KX_C_PARSE_TOO_BIG, 1);
     kx_log_limited(&source->skipped_log, source->now_ns, KX_LOG_WARNING, source->component,
-                   "left out a message over the limit of %s", big ? "8 MiB" : "65,536 fragments");
+                   "left out a message of %zu bytes: it is over the limit of 8 MiB, of 65,536 "
+                   "fragments, or of memory",
+                   message->length);
 }
 
 static void on_monitor_message(void *context,
