@@ -12,19 +12,21 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "config/secret.h"
+#include "config/strings.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum { KX_SOURCES_MAX = 256, KX_SINKS_MAX = 32 };
+enum {
+    KX_SOURCES_MAX = 256,
+    KX_SINKS_MAX = 32,
+    KX_NAME_BYTES_MAX = 64, /* of a sensor, source or sink */
+};
 
 enum kx_command {
     KX_COMMAND_RUN,    /* kismet-export [run] */
     KX_COMMAND_REPLAY, /* kismet-export replay FILE */
     KX_COMMAND_CHECK,  /* read the configuration, say what it means, exit */
-    KX_COMMAND_PROBE,
-    KX_COMMAND_LOGIN,
-    KX_COMMAND_SCHEMA,
 };
 
 enum kx_source_mode { KX_MODE_AUTO, KX_MODE_MONITOR, KX_MODE_POLL };
@@ -33,12 +35,6 @@ enum kx_mac_case { KX_MAC_UPPER, KX_MAC_LOWER };
 enum kx_format { KX_FORMAT_TEXT, KX_FORMAT_JSON, KX_FORMAT_CSV, KX_FORMAT_SIMPLE };
 enum kx_compat { KX_COMPAT_NONE, KX_COMPAT_SCRIPT };
 enum kx_switch { KX_AUTO, KX_ON, KX_OFF };
-
-/* A list of texts from YAML or a comma list. */
-struct kx_strings {
-    char **items;
-    size_t count;
-};
 
 /* How TLS is spoken to one end. Empty strings are never stored: absent is NULL. */
 struct kx_tls_config {
@@ -49,8 +45,9 @@ struct kx_tls_config {
 };
 
 struct kx_source_config {
-    char *name; /* as configured; NULL until kx_config_load fills the default */
-    char *url;  /* http(s)://host[:port][/prefix] */
+    char *name;    /* default: the sensor's name for a loopback Kismet, else host:port */
+    char *url;     /* http(s)://host:port[/prefix]; NULL = a replay */
+    unsigned line; /* where it stands in the file; 0 = command line or default */
     struct kx_secret api_key;
     char *user; /* HTTP Basic, only when given */
     struct kx_secret password;
@@ -72,7 +69,7 @@ struct kx_batch_config {
 };
 
 struct kx_history_config {
-    bool on;
+    bool on; /* first: `history: true` is short for it */
     uint64_t min_interval_ns;
     uint64_t retention_ns; /* 0 = for ever */
 };
@@ -82,6 +79,7 @@ enum kx_sink_type { KX_SINK_CONSOLE, KX_SINK_SQLITE, KX_SINK_TYPES };
 struct kx_sink_config {
     char *name; /* default: its type, with -2, -3 ... when there are several */
     enum kx_sink_type type;
+    unsigned line; /* where it stands in the file; 0 = command line or default */
     struct kx_batch_config batch;
     enum kx_compat compat;
     enum kx_mac_case mac_case;
@@ -115,18 +113,24 @@ struct kx_config {
     uint32_t max_devices;
     enum kx_log_level log_level;
     enum kx_log_format log_format;
+    struct kx_strings warnings; /* lines for the log, once it is configured */
 };
 
 /*
  * Reads the command line, the environment and the file that they name. On success *ret_config is
- * the caller's to destroy. KX_ERR_USAGE: exit 64; KX_ERR_CONFIG: exit 78, err names file, line and
- * the remedy. --help and --version print to standard output and set *ret_done instead. Warnings (a
- * secret on argv, a readable secret file) are logged.
+ * the caller's to destroy; he configures the log from it and then logs its warnings (a secret on
+ * argv, a secret file that others can read, TLS that verifies nothing). KX_ERR_USAGE: exit 64;
+ * KX_ERR_CONFIG: exit 78, err names file and line, or flag, and the remedy. --help, --version and
+ * --help-options print to standard output, set *ret_done and leave *ret_config NULL. The bytes of
+ * secrets in argv are overwritten, so argv must be writable, as main's is.
+ *
+ * With `replay` there is exactly one source, without url; its name is the sensor's.
  */
 enum kx_code kx_config_load(
     int argc, char **argv, struct kx_config **ret_config, bool *ret_done, struct kx_error *err);
 void kx_config_destroy(struct kx_config *config);
 
+/* "console", "sqlite": what `type:` and --export-type call it. */
 const char *kx_sink_type_name(enum kx_sink_type type);
 
 #endif

@@ -1,0 +1,71 @@
+/*
+ * Checks of single values.
+ */
+#include "config/check.h"
+
+#include "base/text.h"
+#include "config/config.h"
+#include "config/url.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum kx_code kx_check_name(void *field, struct kx_error *err)
+{
+    const char *name = *(char **)field;
+    size_t length = strlen(name);
+    if (length > KX_NAME_BYTES_MAX)
+        return kx_error_set(err, KX_ERR_CONFIG, 0, "the name has %zu bytes: %d at most", length,
+                            KX_NAME_BYTES_MAX);
+    if (kx_text_utf8_valid(name, length) != length)
+        return kx_error_set(err, KX_ERR_CONFIG, 0, "the name is not UTF-8");
+    return KX_OK;
+}
+
+enum kx_code kx_check_url(void *field, struct kx_error *err)
+{
+    char **text = field;
+    struct kx_url url;
+    char full[KX_URL_TEXT_MAX];
+    enum kx_code code = kx_url_parse(*text, &url, err);
+    if (code != KX_OK)
+        return code;
+    kx_url_text(&url, full);
+    char *canonical = strdup(full);
+    if (canonical == NULL)
+        return kx_error_set(err, KX_ERR_NOMEM, 0, "no memory for an address");
+    free(*text);
+    *text = canonical;
+    return KX_OK;
+}
+
+enum kx_code kx_check_view(void *field, struct kx_error *err)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                  "_-.:";
+    const char *view = *(char **)field;
+    if (view[strspn(view, allowed)] != '\0')
+        return kx_error_set(err, KX_ERR_CONFIG, 0,
+                            "'%s' is no Kismet view: write a name such as phy-IEEE802.11 or "
+                            "phydot11_accesspoints",
+                            view);
+    return KX_OK;
+}
+
+enum kx_code kx_check_macs(void *field, struct kx_error *err)
+{
+    const struct kx_strings *macs = field;
+    for (size_t i = 0; i < macs->count; i++) {
+        const char *text = macs->items[i];
+        size_t length = strcspn(text, "/");
+        uint64_t mac;
+        bool right = kx_text_mac(text, length, &mac);
+        if (right && text[length] == '/')
+            right = kx_text_mac(text + length + 1, strlen(text + length + 1), &mac);
+        if (!right)
+            return kx_error_set(err, KX_ERR_CONFIG, 0,
+                                "'%s' is no MAC address: write AA:BB:CC:DD:EE:FF, or with a mask "
+                                "AA:BB:CC:00:00:00/FF:FF:FF:00:00:00",
+                                text);
+    }
+    return KX_OK;
+}

@@ -1,0 +1,22 @@
+/*
+ * Rules of single values that go beyond their kind: what `check` in a row of the option table
+ * calls.
+ *
+ * Each takes a pointer to the stored member and may make it canonical. No state, any thread.
+ * Failure: KX_ERR_CONFIG, the member is as it was.
+ */
+#ifndef KX_CONFIG_CHECK_H
+#define KX_CONFIG_CHECK_H
+
+#include "base/error.h"
+
+/* char *: a name that logs, labels and topics carry: 1 to KX_NAME_BYTES_MAX bytes of UTF-8. */
+enum kx_code kx_check_name(void *field, struct kx_error *err);
+/* char *: an address; becomes its full form. */
+enum kx_code kx_check_url(void *field, struct kx_error *err);
+/* char *: a Kismet view, which becomes part of a path. */
+enum kx_code kx_check_view(void *field, struct kx_error *err);
+/* struct kx_strings: MACs, each with an optional mask ("AA:BB:CC:00:00:00/FF:FF:FF:00:00:00"). */
+enum kx_code kx_check_macs(void *field, struct kx_error *err);
+
+#endif

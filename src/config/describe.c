@@ -1,0 +1,126 @@
+/*
+ * The configuration in words, one line for the sensor, each source and each sink.
+ */
+#include "config/describe.h"
+
+#include "base/text.h"
+#include "config/assign.h"
+#include "config/options.h"
+#include "config/value.h"
+#include <string.h>
+
+/* The word of a choice, as the file would have it. */
+static const char *word_of(enum kx_scope scope, size_t offset, unsigned value)
+{
+    return kx_option_by_member(scope, offset)->choices[value];
+}
+
+/* Names were checked for control bytes; a bidi override in one would still turn the line round. */
+static void append_safe(struct kx_buf *out, const char *text)
+{
+    kx_text_terminal(out, text, strlen(text));
+}
+
+static void append_duration(struct kx_buf *out, const char *before, uint64_t ns)
+{
+    char words[KX_VALUE_TEXT_MAX];
+    kx_buf_printf(out, "%s%s", before, kx_value_duration_text(ns, words));
+}
+
+static void append_secret(struct kx_buf *out, const char *what, const struct kx_secret *secret)
+{
+    kx_buf_printf(out, "%s given", what);
+    if (secret->file != NULL) {
+        kx_buf_text(out, " by ");
+        append_safe(out, secret->file);
+    }
+}
+
+static void describe_source(const struct kx_source_config *source, struct kx_buf *out)
+{
+    kx_buf_text(out, "source ");
+    append_safe(out, source->name);
+    if (source->url == NULL) {
+        kx_buf_text(out, ": a capture\n");
+        return;
+    }
+    kx_buf_text(out, ": ");
+    append_safe(out, source->url);
+    append_duration(out, ", each ", source->rate_ns);
+    kx_buf_printf(out, ", mode %s",
+                  word_of(KX_SCOPE_SOURCE, offsetof(struct kx_source_config, mode), source->mode));
+    if (source->view != NULL)
+        kx_buf_printf(out, ", view %s", source->view);
+    if (source->macs.count > 0)
+        kx_buf_printf(out, ", %zu MACs only", source->macs.count);
+    kx_buf_printf(out, ", %zu event topics, ", source->events.count);
+    if (kx_secret_is_set(&source->api_key)) {
+        append_secret(out, "API key", &source->api_key);
+    } else if (source->user != NULL) {
+        kx_buf_text(out, "user ");
+        append_safe(out, source->user);
+        append_secret(out, ", password", &source->password);
+    } else {
+        kx_buf_text(out, "NO CREDENTIAL: Kismet will answer 401; give --kismet-api-key-file");
+    }
+    kx_buf_text(out, source->tls.insecure ? ", TLS UNVERIFIED\n" : "\n");
+}
+
+static void describe_sink(const struct kx_sink_config *sink, struct kx_buf *out)
+{
+    char words[KX_VALUE_TEXT_MAX];
+    kx_buf_text(out, "sink ");
+    append_safe(out, sink->name);
+    kx_buf_text(out, ": ");
+    switch (sink->type) {
+    case KX_SINK_CONSOLE:
+        kx_buf_printf(out, "console, %s",
+                      word_of(KX_SCOPE_CONSOLE, offsetof(struct kx_sink_config, console.format),
+                              sink->console.format));
+        break;
+    case KX_SINK_SQLITE:
+        kx_buf_text(out, "sqlite, file ");
+        append_safe(out, sink->sqlite.path);
+        if (!sink->sqlite.history.on) {
+            kx_buf_text(out, ", history off");
+            break;
+        }
+        append_duration(out, ", history each ", sink->sqlite.history.min_interval_ns);
+        if (sink->sqlite.history.retention_ns == 0)
+            kx_buf_text(out, ", kept forever");
+        else
+            append_duration(out, ", kept ", sink->sqlite.history.retention_ns);
+        break;
+    case KX_SINK_TYPES:
+        break;
+    }
+    if (sink->compat == KX_COMPAT_SCRIPT)
+        kx_buf_text(out, ", compatible with the script");
+    kx_buf_printf(out, ", batches of %u records, %s", (unsigned)sink->batch.records,
+                  kx_value_size_text(sink->batch.bytes, words));
+    append_duration(out, " or ", sink->batch.interval_ns);
+    kx_buf_byte(out, '\n');
+}
+
+void kx_config_describe(const struct kx_config *config, struct kx_buf *out)
+{
+    char words[KX_VALUE_TEXT_MAX];
+    kx_buf_text(out, "configuration: ");
+    append_safe(out, config->path == NULL ? "no file" : config->path);
+    kx_buf_text(out, "\nsensor ");
+    append_safe(out, config->sensor);
+    kx_buf_printf(
+        out, ": ring %s, %u devices at most, log level %s as %s\n",
+        kx_value_size_text(config->ring_bytes, words), (unsigned)config->max_devices,
+        word_of(KX_SCOPE_LOG, offsetof(struct kx_config, log_level), config->log_level),
+        word_of(KX_SCOPE_LOG, offsetof(struct kx_config, log_format), config->log_format));
+    for (size_t i = 0; i < config->source_count; i++)
+        describe_source(&config->sources[i], out);
+    for (size_t i = 0; i < config->sink_count; i++)
+        describe_sink(&config->sinks[i], out);
+    for (size_t i = 0; i < config->warnings.count; i++) {
+        kx_buf_text(out, "warning: ");
+        append_safe(out, config->warnings.items[i]);
+        kx_buf_byte(out, '\n');
+    }
+}

@@ -1,0 +1,338 @@
+/*
+ * From YAML nodes to members. Every message says where, what, and what to write instead.
+ */
+#include "config/fill.h"
+
+#include "base/buf.h"
+#include "config/assign.h"
+#include "config/expand.h"
+#include "config/kinds.h"
+#include "config/options.h"
+#include "config/suggest.h"
+#include <stdlib.h>
+#include <string.h>
+
+struct fill {
+    const struct kx_yaml *yaml;
+    struct kx_config *config;
+};
+
+/* A mapping of the file and where its keys go. */
+struct mapping {
+    int node;
+    enum kx_scope scope, also; /* also: the keys of a sink's type; KX_SCOPES = none */
+    void *object;
+};
+
+static enum kx_code
+fill_mapping(struct fill *fill, const struct mapping *mapping, struct kx_error *err);
+
+enum { KEYS_TEXT_MAX = 224 };
+
+/* "name, url, api_key, ..." */
+static const char *keys_of(const struct mapping *mapping, char out[KEYS_TEXT_MAX])
+{
+    struct kx_buf text;
+    kx_buf_init(&text, KEYS_TEXT_MAX - 1);
+    for (size_t i = 0; i < kx_option_count(); i++) {
+        const struct kx_option *option = kx_option_at(i);
+        if (option->key != NULL &&
+            (option->scope == mapping->scope || option->scope == mapping->also))
+            kx_buf_printf(&text, "%s%s", text.length > 0 ? ", " : "", option->key);
+    }
+    memcpy(out, text.data == NULL ? "" : text.data, text.length);
+    out[text.length] = '\0';
+    kx_buf_fini(&text);
+    return out;
+}
+
+/* "in 'tls'", "at the top level" */
+static const char *place_of(const struct mapping *mapping, char out[KX_OPTION_WORDS_MAX])
+{
+    const struct kx_option *parent = kx_option_parent(mapping->scope);
+    if (parent == NULL)
+        return strcpy(out, "at the top level");
+    stpcpy(stpcpy(stpcpy(out, "in '"), parent->key), "'");
+    return out;
+}
+
+static enum kx_code refuse_key(const struct fill *fill,
+                               const struct mapping *mapping,
+                               int key,
+                               const char *name,
+                               struct kx_error *err)
+{
+    char keys[KEYS_TEXT_MAX];
+    char place[KX_OPTION_WORDS_MAX];
+    char near[KX_SUGGEST_TEXT_MAX];
+    char path[KX_OPTION_WORDS_MAX] = "";
+    struct kx_suggest suggest = {.word = name};
+    for (size_t i = 0; i < kx_option_count(); i++) {
+        const struct kx_option *option = kx_option_at(i);
+        if (option->key == NULL)
+            continue;
+        if (option->scope == mapping->scope || option->scope == mapping->also)
+            kx_suggest_offer(&suggest, option->key);
+        else if (strcmp(option->key, name) == 0)
+            kx_option_path_words(option, path);
+    }
+    kx_suggest_text(&suggest, "", near);
+    if (strcmp(name, "<<") == 0)
+        return kx_error_set(err, KX_ERR_CONFIG, 0,
+                            "%s:%u: merge keys (<<) are not read: write the keys out",
+                            kx_yaml_name(fill->yaml), kx_yaml_line(fill->yaml, key));
+    return kx_error_set(
+        err, KX_ERR_CONFIG, 0, "%s:%u: unknown key '%.40s' %s%s%s%s (keys here: %s)",
+        kx_yaml_name(fill->yaml), kx_yaml_line(fill->yaml, key), name, place_of(mapping, place),
+        near, path[0] == '\0' ? "" : ", it belongs to ", path, keys_of(mapping, keys));
+}
+
+/* Prefixes what went wrong with a key by where it stands. */
+static enum kx_code
+at_key(const struct fill *fill, int node, const struct kx_option *option, struct kx_error *err)
+{
+    enum kx_code code = err == NULL ? KX_ERR_CONFIG : err->code;
+    kx_error_prefix(err, "%s:%u: %s", kx_yaml_name(fill->yaml), kx_yaml_line(fill->yaml, node),
+                    option->key);
+    return code;
+}
+
+static enum kx_code fill_scalar(struct fill *fill,
+                                const struct kx_option *option,
+                                int value,
+                                void *object,
+                                struct kx_error *err)
+{
+    char *text = NULL;
+    bool expanded = false;
+    enum kx_code code = kx_expand(kx_yaml_text(fill->yaml, value), &text, &expanded, err);
+    if (code != KX_OK)
+        return code;
+    code = kx_option_assign(option, object, text, err);
+    explicit_bzero(text, strlen(text)); /* it may be a secret */
+    free(text);
+    if (code != KX_OK || option->kind != KX_OPTION_SECRET || expanded ||
+        !kx_yaml_is_exposed(fill->yaml))
+        return code;
+    if (!kx_strings_addf(&fill->config->warnings,
+                         "%s:%u: %s stands in a file that everybody can read: run 'chmod 600' on "
+                         "it, or use %s_file",
+                         kx_yaml_name(fill->yaml), kx_yaml_line(fill->yaml, value), option->key,
+                         option->key))
+        return kx_error_set(err, KX_ERR_NOMEM, 0, "no memory for a warning");
+    return KX_OK;
+}
+
+static enum kx_code fill_list(struct fill *fill,
+                              const struct kx_option *option,
+                              int value,
+                              void *object,
+                              struct kx_error *err)
+{
+    struct kx_strings words = {0};
+    enum kx_code code = KX_OK;
+    for (size_t i = 0; i < kx_yaml_count(fill->yaml, value) && code == KX_OK; i++) {
+        int item = kx_yaml_item(fill->yaml, value, i);
+        char *text = NULL;
+        if (kx_yaml_type(fill->yaml, item) != KX_YAML_SCALAR || kx_yaml_is_null(fill->yaml, item))
+            code =
+                kx_error_set(err, KX_ERR_CONFIG, 0, "item %zu of the list is not one value", i + 1);
+        else
+            code = kx_expand(kx_yaml_text(fill->yaml, item), &text, NULL, err);
+        if (code == KX_OK && !kx_strings_add(&words, text, strlen(text)))
+            code = kx_error_set(err, KX_ERR_CONFIG, 0, "more than %d items", KX_STRINGS_MAX);
+        free(text);
+    }
+    if (code == KX_OK)
+        return kx_option_assign_list(option, object, &words, err);
+    kx_strings_fini(&words);
+    return code;
+}
+
+/* A section: its own mapping, or true and false where that is short for it. */
+static enum kx_code fill_section(struct fill *fill,
+                                 const struct kx_option *option,
+                                 int value,
+                                 void *object,
+                                 struct kx_error *err)
+{
+    const struct mapping inside = {value, option->child, KX_SCOPES,
+                                   kx_option_member(option, object)};
+    char keys[KEYS_TEXT_MAX];
+    bool mapping = kx_yaml_type(fill->yaml, value) == KX_YAML_MAPPING;
+    if (option->shorthand) {
+        if (kx_yaml_type(fill->yaml, value) == KX_YAML_SCALAR)
+            return fill_scalar(fill, option, value, object, err);
+        enum kx_code code = mapping ? kx_option_assign(option, object, "true", err) : KX_OK;
+        if (code != KX_OK)
+            return code;
+    }
+    if (!mapping)
+        return kx_error_set(err, KX_ERR_CONFIG, 0,
+                            "wants keys of its own: write them indented on the lines below it (%s)",
+                            keys_of(&inside, keys));
+    return fill_mapping(fill, &inside, err);
+}
+
+static enum kx_code
+fill_source(struct fill *fill, const struct kx_option *option, int item, struct kx_error *err)
+{
+    struct kx_source_config *source = &fill->config->sources[fill->config->source_count++];
+    const struct mapping inside = {item, option->child, KX_SCOPES, source};
+    source->line = kx_yaml_line(fill->yaml, item);
+    enum kx_code code = kx_options_assign_defaults(KX_SCOPE_SOURCE, source, err);
+    return code == KX_OK ? fill_mapping(fill, &inside, err) : code;
+}
+
+/* The sink's type, which decides about its other keys, so it is looked for before them. */
+static enum kx_code find_kind(const struct fill *fill,
+                              int item,
+                              const struct kx_sink_kind **ret_kind,
+                              struct kx_error *err)
+{
+    const struct kx_option *type =
+        kx_option_by_member(KX_SCOPE_SINK, offsetof(struct kx_sink_config, type));
+    for (size_t i = 0; i < kx_yaml_count(fill->yaml, item); i++) {
+        int key = kx_yaml_key(fill->yaml, item, i);
+        int value = kx_yaml_value(fill->yaml, item, i);
+        char *text = NULL;
+        if (kx_yaml_type(fill->yaml, key) != KX_YAML_SCALAR ||
+            strcmp(kx_yaml_text(fill->yaml, key), type->key) != 0 ||
+            kx_yaml_type(fill->yaml, value) != KX_YAML_SCALAR || kx_yaml_is_null(fill->yaml, value))
+            continue;
+        enum kx_code code = kx_expand(kx_yaml_text(fill->yaml, value), &text, NULL, err);
+        if (code == KX_OK)
+            code = kx_sink_kind_find(text, ret_kind, err);
+        free(text);
+        if (code != KX_OK)
+            kx_error_prefix(err, "%s:%u: %s", kx_yaml_name(fill->yaml),
+                            kx_yaml_line(fill->yaml, key), type->key);
+        return code;
+    }
+    return kx_error_set(err, KX_ERR_CONFIG, 0,
+                        "%s:%u: a sink without a type: write 'type: console' or 'type: sqlite'",
+                        kx_yaml_name(fill->yaml), kx_yaml_line(fill->yaml, item));
+}
+
+static enum kx_code
+fill_sink(struct fill *fill, const struct kx_option *option, int item, struct kx_error *err)
+{
+    const struct kx_sink_kind *kind = NULL;
+    enum kx_code code = find_kind(fill, item, &kind, err);
+    if (code != KX_OK)
+        return code;
+    struct kx_sink_config *sink = &fill->config->sinks[fill->config->sink_count++];
+    const struct mapping inside = {item, option->child, kind->scope, sink};
+    sink->line = kx_yaml_line(fill->yaml, item);
+    code = kx_sink_defaults(sink, kind, err);
+    return code == KX_OK ? fill_mapping(fill, &inside, err) : code;
+}
+
+/* Makes room for the items of `sources` or `sinks` and fills each. */
+static enum kx_code
+fill_items(struct fill *fill, const struct kx_option *option, int value, struct kx_error *err)
+{
+    struct kx_config *config = fill->config;
+    bool sources = option->child == KX_SCOPE_SOURCE;
+    size_t count = kx_yaml_count(fill->yaml, value);
+    size_t most = sources ? KX_SOURCES_MAX : KX_SINKS_MAX;
+    enum kx_code code = KX_OK;
+    if (kx_yaml_type(fill->yaml, value) != KX_YAML_SEQUENCE || count == 0 || count > most) {
+        code = kx_error_set(err, KX_ERR_CONFIG, 0,
+                            "wants a list of 1 to %zu: begin each one with '- ' on the lines below "
+                            "it",
+                            most);
+        return at_key(fill, value, option, err);
+    }
+    if (sources)
+        config->sources = calloc(count, sizeof *config->sources);
+    else
+        config->sinks = calloc(count, sizeof *config->sinks);
+    if (sources ? config->sources == NULL : config->sinks == NULL)
+        return kx_error_set(err, KX_ERR_NOMEM, 0, "no memory for %s", option->key);
+    for (size_t i = 0; i < count && code == KX_OK; i++) {
+        int item = kx_yaml_item(fill->yaml, value, i);
+        if (kx_yaml_type(fill->yaml, item) != KX_YAML_MAPPING) {
+            kx_error_set(err, KX_ERR_CONFIG, 0,
+                         "item %zu of the list has no keys: write '- %s: ...' and the others "
+                         "below it",
+                         i + 1, sources ? "url" : "type");
+            return at_key(fill, item, option, err);
+        }
+        code = sources ? fill_source(fill, option, item, err) : fill_sink(fill, option, item, err);
+    }
+    return code;
+}
+
+static enum kx_code fill_value(struct fill *fill,
+                               const struct kx_option *option,
+                               int key,
+                               int value,
+                               void *object,
+                               struct kx_error *err)
+{
+    enum kx_yaml_type type = kx_yaml_type(fill->yaml, value);
+    char words[KX_OPTION_WORDS_MAX];
+    enum kx_code code;
+    if (kx_yaml_is_null(fill->yaml, value)) {
+        kx_option_default_words(option, words);
+        kx_error_set(err, KX_ERR_CONFIG, 0, "has no value: write one, or leave the key out%s%s%s",
+                     words[0] == '\0' ? "" : " (then it is: ", words, words[0] == '\0' ? "" : ")");
+        return at_key(fill, key, option, err);
+    }
+    if (option->kind == KX_OPTION_ITEMS)
+        return fill_items(fill, option, value, err);
+    if (option->kind == KX_OPTION_SECTION) {
+        if (type == KX_YAML_MAPPING) /* errors inside say their own line */
+            return fill_section(fill, option, value, object, err);
+        code = fill_section(fill, option, value, object, err);
+    } else if (option->kind == KX_OPTION_LIST && type == KX_YAML_SEQUENCE) {
+        code = fill_list(fill, option, value, object, err);
+    } else if (type == KX_YAML_SCALAR) {
+        code = fill_scalar(fill, option, value, object, err);
+    } else {
+        code = kx_error_set(err, KX_ERR_CONFIG, 0, "wants one value, not a %s: write '%s: %s'",
+                            type == KX_YAML_MAPPING ? "mapping" : "list", option->key,
+                            option->fallback != NULL ? option->fallback : "...");
+    }
+    return code == KX_OK ? KX_OK : at_key(fill, key, option, err);
+}
+
+static enum kx_code
+fill_mapping(struct fill *fill, const struct mapping *mapping, struct kx_error *err)
+{
+    unsigned lines[KX_OPTIONS_MAX] = {0}; /* where each key was seen */
+    enum kx_code code = KX_OK;
+    for (size_t i = 0; i < kx_yaml_count(fill->yaml, mapping->node) && code == KX_OK; i++) {
+        int key = kx_yaml_key(fill->yaml, mapping->node, i);
+        unsigned line = kx_yaml_line(fill->yaml, key);
+        if (kx_yaml_type(fill->yaml, key) != KX_YAML_SCALAR)
+            return kx_error_set(err, KX_ERR_CONFIG, 0, "%s:%u: a key must be one word",
+                                kx_yaml_name(fill->yaml), line);
+        const char *name = kx_yaml_text(fill->yaml, key);
+        const struct kx_option *option = kx_option_by_key(name, mapping->scope, mapping->also);
+        if (option == NULL)
+            return refuse_key(fill, mapping, key, name, err);
+        unsigned *seen = &lines[kx_option_index(option)];
+        if (*seen != 0)
+            return kx_error_set(err, KX_ERR_CONFIG, 0,
+                                "%s:%u: %s stands in line %u already: keep one",
+                                kx_yaml_name(fill->yaml), line, name, *seen);
+        *seen = line;
+        code = fill_value(fill, option, key, kx_yaml_value(fill->yaml, mapping->node, i),
+                          mapping->object, err);
+    }
+    return code;
+}
+
+enum kx_code
+kx_config_fill(struct kx_config *config, const struct kx_yaml *yaml, struct kx_error *err)
+{
+    struct fill fill = {yaml, config};
+    const struct mapping top = {kx_yaml_root(yaml), KX_SCOPE_TOP, KX_SCOPES, config};
+    char keys[KEYS_TEXT_MAX];
+    if (kx_yaml_type(yaml, top.node) != KX_YAML_MAPPING)
+        return kx_error_set(err, KX_ERR_CONFIG, 0, "%s:%u: the file must hold keys (%s)",
+                            kx_yaml_name(yaml), kx_yaml_line(yaml, top.node), keys_of(&top, keys));
+    return fill_mapping(&fill, &top, err);
+}

@@ -1,0 +1,181 @@
+/*
+ * Default names, uniqueness, and pairs of values that must fit together.
+ */
+#include "config/finish.h"
+
+#include "config/kinds.h"
+#include "config/url.h"
+#include "config/value.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static enum kx_code no_memory(struct kx_error *err)
+{
+    return kx_error_set(err, KX_ERR_NOMEM, 0, "no memory for the configuration");
+}
+
+/* Puts file and line of a source or sink before an error. */
+static enum kx_code at_line(const struct kx_config *config, unsigned line, struct kx_error *err)
+{
+    if (config->path != NULL && line > 0)
+        kx_error_prefix(err, "%s:%u", config->path, line);
+    return KX_ERR_CONFIG;
+}
+
+static enum kx_code name_sensor(struct kx_config *config, struct kx_error *err)
+{
+    char host[KX_NAME_BYTES_MAX + 1];
+    if (config->sensor != NULL)
+        return KX_OK;
+    if (gethostname(host, sizeof host) != 0 || host[0] == '\0')
+        return kx_error_set(err, KX_ERR_CONFIG, 0,
+                            "this machine has no host name to call the sensor by: give sensor "
+                            "(--sensor)");
+    host[sizeof host - 1] = '\0';
+    config->sensor = strdup(host);
+    return config->sensor == NULL ? no_memory(err) : KX_OK;
+}
+
+/* The sensor's name when Kismet runs beside us, else where it runs. */
+static enum kx_code
+name_source(const struct kx_config *config, struct kx_source_config *source, struct kx_error *err)
+{
+    char authority[KX_URL_HOST_MAX + 8];
+    const char *name = config->sensor;
+    struct kx_url url;
+    if (source->name != NULL)
+        return KX_OK;
+    if (source->url != NULL) {
+        enum kx_code code = kx_url_parse(source->url, &url, err);
+        if (code != KX_OK)
+            return code;
+        if (!kx_url_is_loopback(&url)) {
+            kx_url_authority(&url, authority);
+            name = authority;
+        }
+    }
+    if (strlen(name) > KX_NAME_BYTES_MAX) {
+        kx_error_set(err, KX_ERR_CONFIG, 0,
+                     "the address is too long to be the source's name: give it a name");
+        return at_line(config, source->line, err);
+    }
+    source->name = strdup(name);
+    return source->name == NULL ? no_memory(err) : KX_OK;
+}
+
+static bool sink_name_taken(const struct kx_config *config, const char *name)
+{
+    for (size_t i = 0; i < config->sink_count; i++)
+        if (config->sinks[i].name != NULL && strcmp(config->sinks[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* "sqlite", or "sqlite-2" when that is taken. */
+static enum kx_code
+name_sink(const struct kx_config *config, struct kx_sink_config *sink, struct kx_error *err)
+{
+    char name[KX_NAME_BYTES_MAX + 1];
+    if (sink->name != NULL)
+        return KX_OK;
+    snprintf(name, sizeof name, "%s", kx_sink_type_name(sink->type));
+    for (unsigned i = 2; sink_name_taken(config, name); i++)
+        snprintf(name, sizeof name, "%s-%u", kx_sink_type_name(sink->type), i);
+    sink->name = strdup(name);
+    return sink->name == NULL ? no_memory(err) : KX_OK;
+}
+
+static enum kx_code
+check_tls(struct kx_config *config, const struct kx_source_config *source, struct kx_error *err)
+{
+    const struct kx_tls_config *tls = &source->tls;
+    bool https = source->url != NULL && strncmp(source->url, "https:", 6) == 0;
+    bool any = tls->ca_file != NULL || tls->cert_file != NULL || tls->key_file != NULL;
+    if ((tls->cert_file == NULL) != (tls->key_file == NULL)) {
+        kx_error_set(err, KX_ERR_CONFIG, 0,
+                     "source %s: cert_file and key_file belong together: give both or none",
+                     source->name);
+        return at_line(config, source->line, err);
+    }
+    if (any && !https) {
+        kx_error_set(err, KX_ERR_CONFIG, 0, "source %s: tls is for https: write url: https://...",
+                     source->name);
+        return at_line(config, source->line, err);
+    }
+    if (tls->insecure && https &&
+        !kx_strings_addf(&config->warnings,
+                         "source %s: tls is insecure: whoever sits between can read and change "
+                         "everything; use ca_file instead",
+                         source->name))
+        return no_memory(err);
+    return KX_OK;
+}
+
+static enum kx_code check_source(struct kx_config *config, size_t at, struct kx_error *err)
+{
+    const struct kx_source_config *source = &config->sources[at];
+    char words[KX_VALUE_TEXT_MAX];
+    for (size_t i = 0; i < at; i++) {
+        if (strcmp(config->sources[i].name, source->name) != 0)
+            continue;
+        kx_error_set(err, KX_ERR_CONFIG, 0,
+                     "two sources are named '%s', the other in line %u: give each its own name",
+                     source->name, config->sources[i].line);
+        return at_line(config, source->line, err);
+    }
+    if (source->reconnect_min_ns > source->reconnect_max_ns) {
+        kx_error_set(err, KX_ERR_CONFIG, 0,
+                     "source %s: reconnect.min is more than reconnect.max, which is %s",
+                     source->name, kx_value_duration_text(source->reconnect_max_ns, words));
+        return at_line(config, source->line, err);
+    }
+    return check_tls(config, source, err);
+}
+
+static enum kx_code check_sink(const struct kx_config *config, size_t at, struct kx_error *err)
+{
+    const struct kx_sink_config *sink = &config->sinks[at];
+    for (size_t i = 0; i < at; i++) {
+        const struct kx_sink_config *other = &config->sinks[i];
+        if (strcmp(other->name, sink->name) == 0) {
+            kx_error_set(err, KX_ERR_CONFIG, 0,
+                         "two sinks are named '%s', the other in line %u: give each its own name",
+                         sink->name, other->line);
+            return at_line(config, sink->line, err);
+        }
+        if (sink->type == KX_SINK_SQLITE && other->type == KX_SINK_SQLITE &&
+            strcmp(sink->sqlite.path, other->sqlite.path) == 0) {
+            kx_error_set(err, KX_ERR_CONFIG, 0,
+                         "the sinks '%s' and '%s' write the same file %s: give each its own path",
+                         other->name, sink->name, sink->sqlite.path);
+            return at_line(config, sink->line, err);
+        }
+    }
+    return KX_OK;
+}
+
+/* The ring wants a power of two. */
+static uint64_t round_up(uint64_t bytes)
+{
+    uint64_t power = 1;
+    while (power < bytes)
+        power *= 2;
+    return power;
+}
+
+enum kx_code kx_config_finish(struct kx_config *config, struct kx_error *err)
+{
+    enum kx_code code = name_sensor(config, err);
+    for (size_t i = 0; i < config->source_count && code == KX_OK; i++)
+        code = name_source(config, &config->sources[i], err);
+    for (size_t i = 0; i < config->source_count && code == KX_OK; i++)
+        code = check_source(config, i, err);
+    for (size_t i = 0; i < config->sink_count && code == KX_OK; i++)
+        code = name_sink(config, &config->sinks[i], err);
+    for (size_t i = 0; i < config->sink_count && code == KX_OK; i++)
+        code = check_sink(config, i, err);
+    config->ring_bytes = round_up(config->ring_bytes);
+    return code;
+}

@@ -1,0 +1,111 @@
+/*
+ * The kinds of sinks. A kind that is not built yet is one name here and its flags in the option
+ * table: to build it in is to fill its row.
+ */
+#include "config/kinds.h"
+
+#include "config/suggest.h"
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+enum { NAMES_MAX = 128 };
+
+static const struct kx_sink_kind sink_kinds[] = {
+    {"console", true, KX_SINK_CONSOLE, KX_SCOPE_CONSOLE, "100", "256KiB", "100ms"},
+    {"sqlite", true, KX_SINK_SQLITE, KX_SCOPE_SQLITE, "1000", "1MiB", "1s"},
+    {.name = "postgres"},
+    {.name = "influxdb"},
+    {.name = "mqtt"},
+    {.name = "webhook"},
+    {.name = "socket"},
+};
+enum { SINK_KINDS = sizeof sink_kinds / sizeof sink_kinds[0] };
+
+size_t kx_sink_kind_count(void)
+{
+    return SINK_KINDS;
+}
+
+const struct kx_sink_kind *kx_sink_kind_at(size_t i)
+{
+    KX_ASSERT(i < SINK_KINDS);
+    return &sink_kinds[i];
+}
+
+const struct kx_sink_kind *kx_sink_kind_of(enum kx_sink_type type)
+{
+    for (size_t i = 0; i < kx_sink_kind_count(); i++)
+        if (kx_sink_kind_at(i)->built && kx_sink_kind_at(i)->type == type)
+            return kx_sink_kind_at(i);
+    return NULL;
+}
+
+const struct kx_sink_kind *kx_sink_kind_of_scope(enum kx_scope scope)
+{
+    for (;;) {
+        for (size_t i = 0; i < SINK_KINDS; i++)
+            if (sink_kinds[i].built && sink_kinds[i].scope == scope)
+                return &sink_kinds[i];
+        const struct kx_option *parent = kx_option_parent(scope);
+        if (parent == NULL)
+            return NULL;
+        scope = parent->scope;
+    }
+}
+
+const char *kx_sink_type_name(enum kx_sink_type type)
+{
+    const struct kx_sink_kind *kind = kx_sink_kind_of(type);
+    return kind == NULL ? "unknown" : kind->name;
+}
+
+/* "console, sqlite" */
+static const char *built_sinks(char out[NAMES_MAX])
+{
+    size_t length = 0;
+    out[0] = '\0';
+    for (size_t i = 0; i < SINK_KINDS && length < NAMES_MAX; i++)
+        if (sink_kinds[i].built)
+            length += (size_t)snprintf(out + length, NAMES_MAX - length, "%s%s",
+                                       length > 0 ? ", " : "", sink_kinds[i].name);
+    return out;
+}
+
+enum kx_code kx_sink_kind_missing(const char *name, struct kx_error *err)
+{
+    char built[NAMES_MAX];
+    return kx_error_set(err, KX_ERR_CONFIG, 0,
+                        "the %s sink is not built in yet in " KX_VERSION "; sinks: %s", name,
+                        built_sinks(built));
+}
+
+enum kx_code
+kx_sink_kind_find(const char *name, const struct kx_sink_kind **ret_kind, struct kx_error *err)
+{
+    struct kx_suggest suggest = {.word = name};
+    char built[NAMES_MAX];
+    char near[KX_SUGGEST_TEXT_MAX];
+    for (size_t i = 0; i < kx_sink_kind_count(); i++) {
+        const struct kx_sink_kind *kind = kx_sink_kind_at(i);
+        kx_suggest_offer(&suggest, kind->name);
+        if (strcasecmp(kind->name, name) != 0)
+            continue;
+        if (!kind->built)
+            return kx_sink_kind_missing(kind->name, err);
+        *ret_kind = kind;
+        return KX_OK;
+    }
+    return kx_error_set(err, KX_ERR_CONFIG, 0, "'%s' is no sink%s (sinks: %s)", name,
+                        kx_suggest_text(&suggest, "", near), built_sinks(built));
+}
+
+const char *kx_sink_kind_batch(const struct kx_sink_kind *kind, const struct kx_option *option)
+{
+    KX_ASSERT(option->scope == KX_SCOPE_BATCH);
+    if (option->offset == offsetof(struct kx_batch_config, records))
+        return kind->records;
+    if (option->offset == offsetof(struct kx_batch_config, bytes))
+        return kind->bytes;
+    return kind->interval;
+}

@@ -1,0 +1,33 @@
+/*
+ * The kinds of sinks: their names, their own keys, their default batch; and the names of those that
+ * are still to come.
+ *
+ * Constant data, owns nothing, any thread.
+ */
+#ifndef KX_CONFIG_KINDS_H
+#define KX_CONFIG_KINDS_H
+
+#include "config/options.h"
+
+struct kx_sink_kind {
+    const char *name;
+    bool built;
+    enum kx_sink_type type;
+    enum kx_scope scope;                    /* its own keys */
+    const char *records, *bytes, *interval; /* default batch */
+};
+
+size_t kx_sink_kind_count(void);
+const struct kx_sink_kind *kx_sink_kind_at(size_t i);
+const struct kx_sink_kind *kx_sink_kind_of(enum kx_sink_type type);
+/* The kind by its name, in any case. KX_ERR_CONFIG: unknown, or not built in yet. */
+enum kx_code
+kx_sink_kind_find(const char *name, const struct kx_sink_kind **ret_kind, struct kx_error *err);
+/* "the postgres sink is not built in yet in 0.1.0; sinks: console, sqlite" */
+enum kx_code kx_sink_kind_missing(const char *name, struct kx_error *err);
+/* The kind whose own keys a scope holds, or a section among them; NULL = none's. */
+const struct kx_sink_kind *kx_sink_kind_of_scope(enum kx_scope scope);
+/* Its default of a row of the batch section. */
+const char *kx_sink_kind_batch(const struct kx_sink_kind *kind, const struct kx_option *option);
+
+#endif
