@@ -15,21 +15,26 @@
 #include <unistd.h>
 
 const char control_help[] =
-    "faults:  monitor changed|repeat|once|never   timestamp on|stalled|recorded\n"
-    "         rest ok|slow|fail503|fail404|fail401|hang|half   slow-ms N\n"
-    "         handshake ok|stall|reject401|reject404|reject503|badaccept\n"
-    "         eventbus ok|ignore   duplicate-events on|off   datasource ok|error|stopped|none\n"
-    "         clock-skew SECONDS   packet-clock SECONDS\n"
-    "         pushes on|off (monitor held back)   sending on|off (WebSockets go silent)\n"
-    "do:      close|reset [monitor|eventbus]      end connections without a close frame / by RST\n"
-    "         freeze, thaw                        nothing changes any more / again\n"
-    "         change N, add N                     synthetic devices change / appear now\n"
-    "         put RECORD, event {\"TOPIC\":{...}}   set a device's record / publish an event\n"
-    "         raw monitor|eventbus TEXT           send TEXT as a frame to every such client\n"
-    "         quit\n"
-    "ask:     stats (JSON), clients (monitor eventbus), pushes (frames queued so far),\n"
-    "         done? (yes|no: the capture was played and sent), faults (JSON),\n"
-    "         truth FILE (every device's record), events FILE (every event), one a line\n";
+    "faults: monitor changed|repeat|once|never; timestamp on|stalled|recorded\n"
+    "        rest ok|slow|fail503|fail404|fail401|hang|half; slow-ms N\n"
+    "        handshake ok|stall|reject401|reject404|reject503|badaccept\n"
+    "        eventbus ok|ignore; duplicate-events on|off\n"
+    "        datasource ok|error|stopped|none\n"
+    "        clock-skew SECONDS; packet-clock SECONDS\n"
+    "        pushes on|off (monitor held back); sending on|off (all silent)\n"
+    "do:     close|reset [monitor|eventbus]  without a close frame | by RST\n"
+    "        freeze, thaw                    nothing changes any more, again\n"
+    "        change N, add N                 synthetic devices, now\n"
+    "        put RECORD                      a device's whole record\n"
+    "        event {\"TOPIC\": {...}}          an event\n"
+    "        raw monitor|eventbus TEXT       a frame to every such client\n"
+    "        quit\n"
+    "ask:    stats                           JSON\n"
+    "        clients                         MONITOR EVENTBUS connections\n"
+    "        pushes                          monitor frames queued so far\n"
+    "        done?                           yes: the capture is played and sent\n"
+    "        truth FILE, events FILE         all records, all events, one a line\n"
+    "        faults, help\n";
 
 enum {
     LINE_BYTES_MAX = 1 << 20,

@@ -316,9 +316,9 @@ static void read_options(struct sim *s, int argc, char **argv)
     static const char examples[] =
         "Examples:\n"
         "  kismet-sim --devices 500 --events-per-second 1\n"
-        "  kismet-sim --port 0 --capture scene.ndjson.zst --speed 10 --control /tmp/sim.sock\n"
-        "  echo stats | nc -U -q 1 /tmp/sim.sock\n\n"
-        "Commands on the control socket, one a line, answered by `ok ...` or `error ...`:\n";
+        "  kismet-sim --capture scene.ndjson.zst --speed 10 --control sim.sock\n"
+        "  echo stats | nc -U -q 1 sim.sock\n\n"
+        "Commands on the control socket, one a line; `ok ...` or `error ...` comes back:\n";
     struct text doc = {0};
     text_adds(&doc, intro);
     text_adds(&doc, examples);

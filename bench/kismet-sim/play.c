@@ -18,6 +18,7 @@ enum {
 struct player {
     struct sim *sim;
     struct capture capture;
+    size_t first; /* line with a time; before it are devices that are known from the start */
     size_t position;
     uint64_t played;
     uint64_t start_ns; /* CLOCK_MONOTONIC of the first line; 0 = nobody listens yet */
@@ -48,6 +49,7 @@ struct player *player_open(struct sim *s, const char *path)
         scene_put(&s->scene, p->capture.line[p->position++].frame);
         p->played++;
     }
+    p->first = p->position;
     return p;
 }
 
@@ -101,7 +103,7 @@ static void play_line(struct player *p, const struct capture_line *line, uint64_
 static uint64_t line_ns(const struct player *p, size_t position)
 {
     const struct capture_line *line = p->capture.line;
-    double t = line[position].t - line[0].t;
+    double t = line[position].t - line[p->first].t;
     return p->start_ns + (uint64_t)(t > 0 ? t / p->sim->options.speed * 1e9 : 0);
 }
 
@@ -135,9 +137,9 @@ static void play_on(lws_sorted_usec_list_t *timer)
     }
     if (p->position == p->capture.count) {
         sim_note(s, "the capture was played to its end");
-        if (!s->options.loop)
+        if (!s->options.loop || p->first == p->capture.count)
             return;
-        p->position = 0;
+        p->position = p->first;
         p->start_ns = mono_ns();
         wait = FINE_US;
     }
