@@ -21,6 +21,8 @@ enum {
     SCOPE_TEXT_MAX = 64, /* longest server_uuid whose scope is kept */
     KEY_HASHED = KX_REGISTRY_KEY_INLINE + 1,
     WORD_BITS = 64,
+    TRUST_MOST = 7,
+    TRUST_ENOUGH = 4,
 };
 static_assert(sizeof(struct kx_registry_entry) % CACHE_LINE == 0, "entries start on a line");
 
@@ -33,6 +35,8 @@ struct kx_registry {
     uint32_t max_devices;
     uint32_t count;
     uint32_t hand;         /* the id that the clock looks at next */
+    uint32_t last;         /* id of the newest find */
+    uint32_t trust;        /* 0..TRUST_MOST: how often entries[last].next came true lately */
     uint16_t scope_source; /* of scope, below */
     struct kx_hash_key table_key;
     struct kx_hash_key scope_key;
@@ -122,12 +126,12 @@ static uint64_t scope_of(struct kx_registry *registry, const struct kx_registry_
     return scope;
 }
 
-static void identify(struct kx_registry *registry,
+static void identify(const struct kx_registry *registry,
                      const struct kx_registry_name *name,
-                     struct identity *ret_identity)
+                     uint64_t scope,
+                     struct identity *identity)
 {
-    struct identity *identity = ret_identity;
-    identity->scope = scope_of(registry, name);
+    identity->scope = scope;
     struct kx_hash_key key = registry->table_key;
     key.k0 ^= identity->scope; /* itself pseudo-random: spares hashing it with the key */
     identity->hash = kx_hash_sip(&key, name->key, name->key_length);
@@ -243,19 +247,46 @@ entry_start(struct kx_registry *registry, uint32_t id, const struct identity *id
     return entry;
 }
 
-struct kx_registry_entry *kx_registry_find(struct kx_registry *registry,
-                                           const struct kx_registry_name *name,
-                                           enum kx_registry_found *ret_found)
+/* --- looking up --- */
+
+/* The device that followed the last one the last time, if that is who is asked for; else NULL. Long
+ * keys are not worth it. */
+static struct kx_registry_entry *
+follower(const struct kx_registry *registry, uint64_t scope, const struct kx_registry_name *name)
+{
+    if (registry->trust < TRUST_ENOUGH || name->key_length > KX_REGISTRY_KEY_INLINE)
+        return NULL;
+    struct kx_registry_entry *entry = &registry->entries[registry->entries[registry->last].next];
+    const struct identity asked = {.scope = scope,
+                                   .key = name->key,
+                                   .key_bytes = name->key_length,
+                                   .key_length = (uint8_t)name->key_length};
+    return entry_is(entry, &asked) ? entry : NULL;
+}
+
+/* Learns who came after the last one. */
+static void follow(struct kx_registry *registry, uint32_t id)
+{
+    uint32_t *next = &registry->entries[registry->last].next;
+    if (*next == id)
+        registry->trust += registry->trust < TRUST_MOST;
+    else
+        registry->trust -= registry->trust > 0;
+    *next = id;
+    registry->last = id;
+}
+
+static struct kx_registry_entry *find_or_enter(struct kx_registry *registry,
+                                               const struct kx_registry_name *name,
+                                               uint64_t scope,
+                                               enum kx_registry_found *ret_found)
 {
     struct identity identity;
     uint32_t free_slot = 0;
-    identify(registry, name, &identity);
+    identify(registry, name, scope, &identity);
     struct kx_registry_entry *entry = table_find(registry, &identity, &free_slot);
-    if (entry != NULL) {
-        registry->used[entry->id / WORD_BITS] |= (uint64_t)1 << entry->id % WORD_BITS;
-        *ret_found = KX_REGISTRY_KNOWN;
+    if (entry != NULL)
         return entry;
-    }
     uint32_t id;
     if (registry->count < registry->max_devices) {
         id = registry->count++;
@@ -272,12 +303,27 @@ struct kx_registry_entry *kx_registry_find(struct kx_registry *registry,
     return entry;
 }
 
+struct kx_registry_entry *kx_registry_find(struct kx_registry *registry,
+                                           const struct kx_registry_name *name,
+                                           enum kx_registry_found *ret_found)
+{
+    *ret_found = KX_REGISTRY_KNOWN;
+    uint64_t scope = scope_of(registry, name);
+    struct kx_registry_entry *entry = follower(registry, scope, name);
+    if (entry == NULL)
+        entry = find_or_enter(registry, name, scope, ret_found);
+    if (*ret_found == KX_REGISTRY_KNOWN)
+        registry->used[entry->id / WORD_BITS] |= (uint64_t)1 << entry->id % WORD_BITS;
+    follow(registry, entry->id);
+    return entry;
+}
+
 struct kx_registry_entry *kx_registry_peek(struct kx_registry *registry,
                                            const struct kx_registry_name *name)
 {
     struct identity identity;
     uint32_t free_slot;
-    identify(registry, name, &identity);
+    identify(registry, name, scope_of(registry, name), &identity);
     return table_find(registry, &identity, &free_slot);
 }
 

@@ -140,7 +140,7 @@ static void every_part_of_a_name_counts(void **state)
 }
 
 /* Texts of these lengths that differ in their last byte only are two names. */
-static const size_t lengths[] = {1, 8, 33, 39, 40, 41, 42, 63, 64, 65, 66, 255, 256, 1000};
+static const size_t lengths[] = {1, 8, 33, 35, 36, 37, 38, 63, 64, 65, 66, 255, 256, 1000};
 enum { LENGTHS = sizeof lengths / sizeof lengths[0] };
 
 static void long_keys_are_told_apart(void **state)
@@ -273,6 +273,39 @@ static void clock_goes_round_at_every_size(void **state)
     }
 }
 
+/* A device that comes again and again is expected; whoever else comes must not be taken for it. */
+static void who_came_next_is_no_proof(void **state)
+{
+    (void)state;
+    char expected[KX_REGISTRY_KEY_INLINE];
+    char longer[KX_REGISTRY_KEY_INLINE + 256]; /* the same length in the 8 bits of an entry */
+    memset(expected, 'x', sizeof expected);
+    memset(longer, 'x', sizeof longer);
+    const struct kx_registry_name first = {server_a, 36, expected, sizeof expected, 7};
+    const struct kx_registry_name others[] = {
+        {server_a, 36, expected, sizeof expected - 1, 7},
+        {server_a, 36, expected, 0, 7},
+        {server_a, 36, longer, sizeof expected + 1, 7},
+        {server_a, 36, longer, sizeof longer, 7},
+        {server_a, 36, longer + 1, sizeof expected, 8},
+        {server_a, 35, expected, sizeof expected, 7},
+    };
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        struct kx_registry *registry = create(1);
+        enum kx_registry_found found;
+        for (int times = 0; times < 20; times++)
+            kx_registry_find(registry, &first, &found);
+        assert_int_equal(found, KX_REGISTRY_KNOWN);
+        for (int times = 0; times < 20; times++) {
+            kx_registry_find(registry, &others[i], &found);
+            assert_int_equal(found, times == 0 ? KX_REGISTRY_EVICTED : KX_REGISTRY_KNOWN);
+        }
+        kx_registry_find(registry, &first, &found);
+        assert_int_equal(found, KX_REGISTRY_EVICTED);
+        kx_registry_destroy(registry);
+    }
+}
+
 static void generation_wraps_past_zero(void **state)
 {
     (void)state;
@@ -332,7 +365,9 @@ static uint32_t random_below(uint64_t *random, uint32_t limit)
     return (uint32_t)((*random >> 33) % limit);
 }
 
-static void compare_with_model(uint32_t max_devices, uint32_t steps, uint64_t seed)
+/* in_order: that share of the look-ups, in percent, asks for the key behind the last one. */
+static void
+compare_with_model(uint32_t max_devices, uint32_t steps, uint32_t in_order, uint64_t seed)
 {
     uint32_t keys = max_devices * 3;
     struct model model = {.max = max_devices};
@@ -345,10 +380,15 @@ static void compare_with_model(uint32_t max_devices, uint32_t steps, uint64_t se
         model.id_of[i] = NONE;
 
     struct kx_registry *registry = create(max_devices);
+    uint32_t number = 0;
     for (uint32_t step = 0; step < steps; step++) {
-        /* Half of the look-ups go to a tenth of the keys, as on the air. */
-        uint32_t range = random_below(&seed, 2) == 0 ? keys : keys / 10 + 1;
-        uint32_t number = random_below(&seed, range);
+        if (random_below(&seed, 100) < in_order) {
+            number = (number + 1) % keys;
+        } else {
+            /* Half of the others go to a tenth of the keys, as on the air. */
+            uint32_t range = random_below(&seed, 2) == 0 ? keys : keys / 10 + 1;
+            number = random_below(&seed, range);
+        }
         enum kx_registry_found expected = model_find(&model, number);
         struct kx_registry_entry *entry = find_number(registry, number, expected);
         uint32_t id = model.id_of[number];
@@ -359,7 +399,7 @@ static void compare_with_model(uint32_t max_devices, uint32_t steps, uint64_t se
         entry->told.total_packets = number + 1;
     }
     assert_int_equal(kx_registry_count(registry), model.count);
-    for (uint32_t number = 0; number < keys; number++) {
+    for (number = 0; number < keys; number++) {
         char key[40];
         struct kx_registry_entry *entry = peek(registry, key_of(number, key));
         if (model.id_of[number] == NONE) {
@@ -383,15 +423,26 @@ static void small_tables_agree_with_a_model(void **state)
     (void)state;
     for (uint32_t max_devices = 1; max_devices <= 8; max_devices++)
         for (uint64_t seed = 0; seed < 20; seed++)
-            compare_with_model(max_devices, 2000, seed);
-    compare_with_model(100, 20000, 1);
+            compare_with_model(max_devices, 2000, 0, seed);
+    compare_with_model(100, 20000, 0, 1);
+}
+
+/* Order that is kept for a while, broken, and kept again: a device that came next the last time is
+ * tried first, and must be it. */
+static void order_agrees_with_a_model(void **state)
+{
+    (void)state;
+    for (uint32_t in_order = 50; in_order < 100; in_order += 7)
+        for (uint32_t max_devices = 1; max_devices <= 64; max_devices = max_devices * 2 + 1)
+            compare_with_model(max_devices, 5000, in_order, in_order);
+    compare_with_model(1000, 100000, 99, 1);
 }
 
 /* So large that the 15 bits of hash in a slot often agree where the keys do not. */
 static void large_table_agrees_with_a_model(void **state)
 {
     (void)state;
-    compare_with_model(65536, 700000, 1);
+    compare_with_model(65536, 700000, 10, 1);
 }
 
 int main(void)
@@ -408,8 +459,10 @@ int main(void)
         cmocka_unit_test(flood_pushes_out_itself),
         cmocka_unit_test(peek_neither_enters_nor_marks),
         cmocka_unit_test(clock_goes_round_at_every_size),
+        cmocka_unit_test(who_came_next_is_no_proof),
         cmocka_unit_test(generation_wraps_past_zero),
         cmocka_unit_test(small_tables_agree_with_a_model),
+        cmocka_unit_test(order_agrees_with_a_model),
         cmocka_unit_test(large_table_agrees_with_a_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
