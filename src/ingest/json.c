@@ -10,19 +10,21 @@ struct kx_json {
     void *state;
 };
 
-static const struct kx_json_kernel *choose(void)
+const struct kx_json_kernel *const *kx_json_kernels(void)
 {
 #ifdef KX_JSON_HASWELL
+    static const struct kx_json_kernel *const both[] = {&kx_json_haswell, &kx_json_baseline, NULL};
     /* What -march=haswell lets the compiler use; the carry-less multiply is not in the v3 level. */
     if (__builtin_cpu_supports("x86-64-v3") && __builtin_cpu_supports("pclmul"))
-        return &kx_json_haswell;
+        return both;
 #endif
-    return &kx_json_baseline;
+    static const struct kx_json_kernel *const one[] = {&kx_json_baseline, NULL};
+    return one;
 }
 
 const char *kx_json_kernel(void)
 {
-    return choose()->name;
+    return kx_json_kernels()[0]->name;
 }
 
 struct kx_json *kx_json_create(void)
@@ -30,7 +32,7 @@ struct kx_json *kx_json_create(void)
     struct kx_json *json = malloc(sizeof *json);
     if (!json)
         return NULL;
-    json->kernel = choose();
+    json->kernel = kx_json_kernels()[0];
     json->state = json->kernel->create();
     if (!json->state) {
         free(json);

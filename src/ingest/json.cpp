@@ -38,9 +38,10 @@ kx_json_result device(void *opaque,
 try {
     State &state = *static_cast<State *>(opaque);
     *ret_device = {};
-    *ret_notes = {};
-    state.notes = ret_notes;
-    return read_device(state, document, length, *ret_device);
+    state.notes = {};
+    const kx_json_result result = read_device(state, document, length, *ret_device);
+    *ret_notes = state.notes;
+    return result;
 } catch (...) {
     return KX_JSON_NOMEM;
 }
@@ -56,9 +57,9 @@ try {
     const size_t start = out->length;
     *ret_event = {};
     ret_event->severity = -1;
-    *ret_notes = {};
-    state.notes = ret_notes;
+    state.notes = {};
     const kx_json_result result = read_event(state, document, length, out, *ret_event);
+    *ret_notes = state.notes;
     if (result != KX_JSON_OK)
         kx_buf_truncate(out, start);
     return result;
@@ -70,8 +71,6 @@ kx_json_result
 pick(void *opaque, const char *document, size_t length, kx_json_pick *picks, size_t count) noexcept
 try {
     State &state = *static_cast<State *>(opaque);
-    kx_json_notes notes = {};
-    state.notes = &notes;
     for (size_t i = 0; i < count; i++) {
         picks[i].text = {};
         picks[i].has_number = false;

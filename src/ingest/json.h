@@ -34,7 +34,7 @@ struct kx_json_notes {
     uint32_t surrogate;  /* lone surrogates replaced by U+FFFD */
     uint32_t wrong_type; /* fields absent because of their type */
     uint32_t range;      /* fields absent because no number of ours holds them */
-    bool reordered;      /* keys came in another order than asked for */
+    bool reordered;      /* a key of ours came later than asked for */
 };
 
 struct kx_json_text {
@@ -102,11 +102,12 @@ void kx_json_destroy(struct kx_json *json);
 const char *kx_json_kernel(void);
 
 /*
- * A device record trimmed to our field list (ingest/fields.h): read in the list's order; from the
- * first key that is out of place on, by name. Of equal keys the first counts; keys that are not
- * ours are skipped unread. 0 where a text or an array belongs is Kismet's way of saying absent,
- * null anybody's: neither is a wrong type. A whole number written as a double ("6.0") is one up to
- * 2^53. KX_JSON_NO_KEY: key or mac_addr is absent or empty.
+ * A device record trimmed to our field list (ingest/fields.h), in one walk: each key is looked for
+ * from behind the last one on in the list's order, and one that comes too late by name. Of equal
+ * keys the first counts; keys that are not ours are skipped unread. 0 where a text or an array
+ * belongs is Kismet's way of saying absent, null anybody's: neither is a wrong type. A whole number
+ * written as a double ("6.0") is one up to 2^53. KX_JSON_NO_KEY: key or mac_addr is absent or
+ * empty.
  */
 enum kx_json_result kx_json_device(struct kx_json *json,
                                    const char *document,

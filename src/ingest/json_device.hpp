@@ -5,6 +5,8 @@
 #define KX_INGEST_JSON_DEVICE_HPP
 
 #include "ingest/json_values.hpp"
+#include <array>
+#include <cstddef>
 
 namespace
 {
@@ -13,166 +15,211 @@ enum Slot : unsigned {
 #include "ingest/fields.def"
     SLOTS
 };
+static_assert(SLOTS <= 32, "a bit of DeviceReader::seen each");
 
-/* With the closing quote, so that one comparison also ends the key. */
-constexpr string_view slot_keys[] = {
-#define KX_FIELD(alias, path) #alias "\"",
+/* Where the value of a field goes. */
+enum class Kind : uint8_t { text, integer, number, point };
+struct Target {
+    Kind kind;
+    kx_json_field bit; /* not of a text */
+    size_t offset;     /* in struct kx_json_device */
+};
+
+constexpr Target text_at(size_t offset)
+{
+    return {Kind::text, kx_json_field(), offset};
+}
+
+constexpr Target integer_at(kx_json_field bit, size_t offset)
+{
+    return {Kind::integer, bit, offset};
+}
+
+constexpr Target target_of(Slot slot)
+{
+    using D = kx_json_device;
+    switch (slot) {
+    case SLOT_key:
+        return text_at(offsetof(D, key));
+    case SLOT_server_uuid:
+        return text_at(offsetof(D, server_uuid));
+    case SLOT_mac_addr:
+        return text_at(offsetof(D, mac_addr));
+    case SLOT_name:
+        return text_at(offsetof(D, name));
+    case SLOT_common_name:
+        return text_at(offsetof(D, common_name));
+    case SLOT_username:
+        return text_at(offsetof(D, username));
+    case SLOT_phy_type:
+        return text_at(offsetof(D, phy_type));
+    case SLOT_manufacturer:
+        return text_at(offsetof(D, manufacturer));
+    case SLOT_device_type:
+        return text_at(offsetof(D, device_type));
+    case SLOT_crypt:
+        return text_at(offsetof(D, crypt));
+    case SLOT_first_seen:
+        return integer_at(KX_J_FIRST_SEEN, offsetof(D, first_seen));
+    case SLOT_last_seen:
+        return integer_at(KX_J_LAST_SEEN, offsetof(D, last_seen));
+    case SLOT_mod_time:
+        return integer_at(KX_J_MOD_TIME, offsetof(D, mod_time));
+    case SLOT_channel:
+        return text_at(offsetof(D, channel));
+    case SLOT_frequency:
+        return integer_at(KX_J_FREQUENCY, offsetof(D, frequency));
+    case SLOT_total_packets:
+        return integer_at(KX_J_TOTAL_PACKETS, offsetof(D, total_packets));
+    case SLOT_tx_packets:
+        return integer_at(KX_J_TX_PACKETS, offsetof(D, tx_packets));
+    case SLOT_rx_packets:
+        return integer_at(KX_J_RX_PACKETS, offsetof(D, rx_packets));
+    case SLOT_data_size:
+        return integer_at(KX_J_DATA_SIZE, offsetof(D, data_size));
+    case SLOT_num_alerts:
+        return integer_at(KX_J_NUM_ALERTS, offsetof(D, num_alerts));
+    case SLOT_signal_dbm:
+        return integer_at(KX_J_SIGNAL, offsetof(D, signal_dbm));
+    case SLOT_noise_dbm:
+        return integer_at(KX_J_NOISE, offsetof(D, noise_dbm));
+    case SLOT_signal_type:
+        return text_at(offsetof(D, signal_type));
+    case SLOT_geopoint:
+        return {Kind::point, KX_J_GEOPOINT, 0};
+    case SLOT_altitude:
+        return {Kind::number, KX_J_ALTITUDE, offsetof(D, altitude)};
+    case SLOT_fix:
+        return integer_at(KX_J_FIX, offsetof(D, fix));
+    case SLOTS:
+        break;
+    }
+    return text_at(0);
+}
+
+/* A key as two words, so that comparing costs two loads and no call. The closing quote belongs to
+ * it: it ends the key. */
+struct SlotKey {
+    uint64_t words[2];
+    uint64_t masks[2]; /* 1 bits where the key has bytes */
+};
+
+constexpr uint64_t byte_in_word(unsigned char byte, size_t place)
+{
+    const size_t shift = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? place : 7 - place;
+    return static_cast<uint64_t>(byte) << (8 * shift);
+}
+
+constexpr SlotKey slot_key(string_view key)
+{
+    SlotKey made = {};
+    for (size_t i = 0; i < key.size(); i++) {
+        made.words[i / 8] |= byte_in_word(static_cast<unsigned char>(key[i]), i % 8);
+        made.masks[i / 8] |= byte_in_word(0xFF, i % 8);
+    }
+    return made;
+}
+
+constexpr SlotKey slot_keys[] = {
+#define KX_FIELD(alias, path) slot_key(#alias "\""),
 #include "ingest/fields.def"
 };
 
-struct DeviceReader {
-    State &state;
-    Fields fields;
-    kx_json_device &device;
+constexpr std::array<Target, SLOTS> make_targets()
+{
+    std::array<Target, SLOTS> made = {};
+    for (unsigned slot = 0; slot < SLOTS; slot++)
+        made[slot] = target_of(static_cast<Slot>(slot));
+    return made;
+}
+
+constexpr std::array<Target, SLOTS> targets = make_targets();
+
+/* The first slot of that key from `from` to before `end`, or end. 16 bytes of key are read: it lies
+ * in a message, and there is padding behind. */
+KX_HOT unsigned find_slot(const char *key, unsigned from, unsigned end)
+{
+    uint64_t words[2];
+    memcpy(words, key, sizeof words);
+    while (from < end && (((words[0] ^ slot_keys[from].words[0]) & slot_keys[from].masks[0]) |
+                          ((words[1] ^ slot_keys[from].words[1]) & slot_keys[from].masks[1])) != 0)
+        from++;
+    return from;
+}
+
+/* A key that is not among those still to come: one that came too late, or none of ours (SLOTS). */
+KX_COLD unsigned find_behind(State &state, const char *key, unsigned expected)
+{
+    const unsigned slot = find_slot(key, 0, expected);
+    if (slot == expected)
+        return SLOTS;
+    state.notes.reordered = true;
+    return slot;
+}
+
+/* The value of a numeric field that could not be read: only a fault of structure ends the reading.
+ */
+KX_COLD error_code no_number(State &state, error_code error, string_view token)
+{
+    if (error == simdjson::INCORRECT_TYPE)
+        return absent(state, token);
+    if (error != simdjson::NUMBER_OUT_OF_RANGE)
+        return error;
+    state.notes.range++;
+    return SUCCESS;
+}
+
+KX_HOT error_code read_field(State &state,
+                             ondemand::value value,
+                             const Target &target,
+                             kx_json_device &device)
+{
+    char *const member = reinterpret_cast<char *>(&device) + target.offset;
     error_code error = SUCCESS;
-    uint32_t seen = 0; /* bit (1 << slot): the first of equal keys counts */
-    static_assert(SLOTS <= 32, "seen");
-
-    error_code read()
-    {
-        in_order(std::make_index_sequence<SLOTS>());
-        while (!error && fields.more)
-            by_name();
-        return error ? error : fields.error;
+    if (target.kind == Kind::text) {
+        error = read_text(state, value, *reinterpret_cast<kx_json_text *>(member));
+        return error == simdjson::INCORRECT_TYPE ? absent(state, value.raw_json_token()) : error;
     }
-
-    /* The keys as we asked for them; an absent one costs a comparison. Ends at the first key that
-     * is not ours or out of place. */
-    template <size_t... slots> void in_order(std::index_sequence<slots...>)
-    {
-        (void)(step<slots>() && ...);
-    }
-
-    template <size_t slot> bool step()
-    {
-        constexpr string_view key = slot_keys[slot];
-        if (memcmp(fields.key, key.data(), key.size()) == 0)
-            accept(static_cast<Slot>(slot));
-        return error == SUCCESS;
-    }
-
-    void by_name()
-    {
-        for (unsigned slot = 0; slot < SLOTS; slot++) {
-            if (memcmp(fields.key, slot_keys[slot].data(), slot_keys[slot].size()) != 0)
-                continue;
-            if ((seen >> slot & 1) != 0)
-                break;
-            state.notes->reordered = true;
-            accept(static_cast<Slot>(slot));
-            return;
-        }
-        fields.next();
-    }
-
-    void accept(Slot slot)
-    {
-        seen |= 1u << slot;
-        error = take(slot);
-        if (!error)
-            fields.next();
-    }
-
-    error_code take(Slot slot)
-    {
-        switch (slot) {
-        case SLOT_key:
-            return text(device.key);
-        case SLOT_server_uuid:
-            return text(device.server_uuid);
-        case SLOT_mac_addr:
-            return text(device.mac_addr);
-        case SLOT_name:
-            return text(device.name);
-        case SLOT_common_name:
-            return text(device.common_name);
-        case SLOT_username:
-            return text(device.username);
-        case SLOT_phy_type:
-            return text(device.phy_type);
-        case SLOT_manufacturer:
-            return text(device.manufacturer);
-        case SLOT_device_type:
-            return text(device.device_type);
-        case SLOT_crypt:
-            return text(device.crypt);
-        case SLOT_first_seen:
-            return integer(KX_J_FIRST_SEEN, device.first_seen);
-        case SLOT_last_seen:
-            return integer(KX_J_LAST_SEEN, device.last_seen);
-        case SLOT_mod_time:
-            return integer(KX_J_MOD_TIME, device.mod_time);
-        case SLOT_channel:
-            return text(device.channel);
-        case SLOT_frequency:
-            return integer(KX_J_FREQUENCY, device.frequency);
-        case SLOT_total_packets:
-            return integer(KX_J_TOTAL_PACKETS, device.total_packets);
-        case SLOT_tx_packets:
-            return integer(KX_J_TX_PACKETS, device.tx_packets);
-        case SLOT_rx_packets:
-            return integer(KX_J_RX_PACKETS, device.rx_packets);
-        case SLOT_data_size:
-            return integer(KX_J_DATA_SIZE, device.data_size);
-        case SLOT_num_alerts:
-            return integer(KX_J_NUM_ALERTS, device.num_alerts);
-        case SLOT_signal_dbm:
-            return integer(KX_J_SIGNAL, device.signal_dbm);
-        case SLOT_noise_dbm:
-            return integer(KX_J_NOISE, device.noise_dbm);
-        case SLOT_signal_type:
-            return text(device.signal_type);
-        case SLOT_geopoint:
-            return point();
-        case SLOT_altitude:
-            return altitude();
-        case SLOT_fix:
-            return integer(KX_J_FIX, device.fix);
-        case SLOTS:
-            break;
-        }
-        return simdjson::UNEXPECTED_ERROR;
-    }
-
-    /* Only a fault of structure ends the reading; a value that is none of ours is absent. */
-    error_code settle(kx_json_field field, error_code result)
-    {
-        if (!result)
-            device.has |= 1u << field;
-        else if (result == simdjson::NUMBER_OUT_OF_RANGE)
-            state.notes->range++;
-        else if (result == simdjson::INCORRECT_TYPE)
-            return absent(state, fields.value);
-        else
-            return result;
-        return SUCCESS;
-    }
-
-    __attribute__((noinline)) error_code text(kx_json_text &member)
-    {
-        const error_code result = read_text(state, fields.value, member);
-        return result == simdjson::INCORRECT_TYPE ? absent(state, fields.value) : result;
-    }
-
-    __attribute__((noinline)) error_code integer(kx_json_field field, int64_t &member)
-    {
-        return settle(field, read_integer(fields.value, member));
-    }
-
-    error_code altitude()
-    {
-        return settle(KX_J_ALTITUDE, read_double(fields.value, device.altitude));
-    }
-
-    error_code point()
-    {
+    if (target.kind == Kind::integer) {
+        error = read_integer(value, *reinterpret_cast<int64_t *>(member));
+    } else if (target.kind == Kind::number) {
+        error = read_double(value, *reinterpret_cast<double *>(member));
+    } else {
         double pair[2] = {0, 0};
-        const error_code result = settle(KX_J_GEOPOINT, read_pair(fields.value, pair));
+        error = read_pair(value, pair);
         device.longitude = pair[0];
         device.latitude = pair[1];
-        return result;
     }
-};
+    if (error)
+        return no_number(state, error, value.raw_json_token());
+    device.has |= 1u << target.bit;
+    return SUCCESS;
+}
+
+/* One walk over the fields. They come in the order in which we asked for them, so the next key is
+ * looked for from behind the last one on; of equal keys the first counts. */
+error_code read_fields(State &state, ondemand::object &object, kx_json_device &device)
+{
+    unsigned expected = 0;
+    uint32_t seen = 0; /* bit (1 << slot) */
+    for (auto result : object) {
+        ondemand::field field;
+        if (const error_code error = std::move(result).get(field))
+            return error;
+        const char *key = field.key().raw();
+        unsigned slot = find_slot(key, expected, SLOTS);
+        if (slot < SLOTS)
+            expected = slot + 1;
+        else if ((slot = find_behind(state, key, expected)) == SLOTS)
+            continue;
+        if ((seen >> slot & 1) != 0)
+            continue;
+        seen |= 1u << slot;
+        if (const error_code error = read_field(state, field.value(), targets[slot], device))
+            return error;
+    }
+    return SUCCESS;
+}
 
 kx_json_result
 read_device(State &state, const char *document, size_t length, kx_json_device &device)
@@ -181,7 +228,7 @@ read_device(State &state, const char *document, size_t length, kx_json_device &d
     const kx_json_result opened = open_object(state, document, length, object);
     if (opened != KX_JSON_OK)
         return opened;
-    error_code error = DeviceReader{state, Fields(object), device}.read();
+    error_code error = read_fields(state, object, device);
     if (!error)
         error = at_end(state);
     if (error)

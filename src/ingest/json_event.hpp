@@ -85,7 +85,7 @@ constexpr Companion companions[] = {
 
 bool is_none(const kx_json_text &mac)
 {
-    return mac.length == 0 || string_view(mac.data, mac.length) == "00:00:00:00:00:00";
+    return mac.length == 0 || same({mac.data, mac.length}, "00:00:00:00:00:00");
 }
 
 struct EventReader {
@@ -145,7 +145,7 @@ struct EventReader {
         string_view topic = name;
         int rank = 2;
         for (const Companion &companion : companions) {
-            if (companion.key != name)
+            if (!same(companion.key, name))
                 continue;
             rank = companion.topic.empty() ? 0 : 1;
             topic = companion.topic.empty() ? name : companion.topic;
@@ -244,7 +244,7 @@ struct EventReader {
 
     error_code write_word(string_view token)
     {
-        if (token != "true" && token != "false" && token != "null")
+        if (!same(token, "true") && !same(token, "false") && !same(token, "null"))
             return simdjson::TAPE_ERROR;
         kx_buf_bytes(out, token.data(), token.size());
         return SUCCESS;
@@ -267,7 +267,7 @@ struct EventReader {
         }
         const error_code error = read_double(value, ret_scalar.number);
         if (error == simdjson::NUMBER_OUT_OF_RANGE) {
-            state.notes->range++;
+            state.notes.range++;
             kx_buf_text(out, "null");
             ret_scalar = {};
             return SUCCESS;
@@ -283,12 +283,12 @@ struct EventReader {
     {
         if (scalar.text.length > 0) {
             for (const TextKey &known : text_keys) {
-                if (known.key == key && !texts[known.name].data)
+                if (same(known.key, key) && !texts[known.name].data)
                     texts[known.name] = scalar.text;
             }
         } else if (!scalar.token.empty()) {
             for (const NumberKey &known : number_keys) {
-                if (known.key == key && !has[known.name])
+                if (same(known.key, key) && !has[known.name])
                     note_number(known.name, scalar);
             }
         }

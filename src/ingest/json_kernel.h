@@ -35,6 +35,9 @@ extern "C" {
 extern const struct kx_json_kernel kx_json_baseline;
 extern const struct kx_json_kernel kx_json_haswell; /* only where KX_JSON_HASWELL is defined */
 
+/* The builds that this processor can run, the best first, NULL behind the last. */
+const struct kx_json_kernel *const *kx_json_kernels(void);
+
 #ifdef __cplusplus
 }
 #endif

@@ -68,12 +68,12 @@ class Scratch
 struct State {
     ondemand::parser parser;
     ondemand::document document;
-    Scratch repaired;     /* the message without its ill-formed UTF-8 */
-    Scratch mended;       /* texts that simdjson refuses */
-    size_t mended_used;   /* bytes; 0 = mended is not reserved yet */
-    size_t length;        /* of the message: no text can be longer, nor all of them together */
-    kx_json_notes *notes; /* the caller's */
-    char number[24];      /* an alert's hash, handed out as a text */
+    Scratch repaired;   /* the message without its ill-formed UTF-8 */
+    Scratch mended;     /* texts that simdjson refuses */
+    size_t mended_used; /* bytes; 0 = mended is not reserved yet */
+    size_t length;      /* of the message: no text can be longer, nor all of them together */
+    kx_json_notes notes;
+    char number[24]; /* an alert's hash, handed out as a text */
 };
 
 kx_json_result result_of(error_code error)
@@ -131,7 +131,7 @@ error_code iterate_repaired(State &state, const char *text, size_t length)
     size_t repairs = 0;
     const size_t repaired = kx_text_utf8_repair(text, length, copy, &repairs);
     memset(copy + repaired, 0, KX_JSON_PADDING);
-    state.notes->utf8 += static_cast<uint32_t>(repairs);
+    state.notes.utf8 += static_cast<uint32_t>(repairs);
     return iterate(state, copy, repaired);
 }
 
@@ -209,85 +209,118 @@ class Fields
     }
 };
 
-/* --- values --- */
+/* --- values ---
+ * What is common is inlined where it is used; what is rare stands in functions of its own, which
+ * take the value by value: its address never leaves the loop that walks the fields, so it lives in
+ * registers there. */
 
-/* A scalar's own characters; a container's bracket. Also after the value was read. */
-string_view token_of(ondemand::value &value)
+#define KX_HOT [[gnu::always_inline]] inline
+#define KX_COLD [[gnu::noinline]]
+
+/* Instead of ==, which is a template of the standard library: where the compiler does not inline
+ * it, both builds would bring a function of the same name. */
+bool same(string_view a, string_view b)
 {
-    string_view token = value.raw_json_token();
+    return a.size() == b.size() && (a.empty() || memcmp(a.data(), b.data(), a.size()) == 0);
+}
+
+string_view trimmed(string_view token)
+{
     while (!token.empty() && strchr(" \t\r\n", token.back()))
         token.remove_suffix(1);
     return token;
 }
 
+/* A scalar's own characters; a container's bracket. Also after the value was read. */
+string_view token_of(ondemand::value value)
+{
+    return trimmed(value.raw_json_token());
+}
+
 /* A value of another type than its field has: absent. Kismet's 0 for what it does not have and
  * null are not worth a note. */
-error_code absent(State &state, ondemand::value &value)
+KX_COLD error_code absent(State &state, string_view token)
 {
-    const string_view token = token_of(value);
+    token = trimmed(token);
     const char first = token.empty() ? '\0' : token.front();
-    if (token == "0" || token == "null")
+    if (same(token, "0") || same(token, "null"))
         return SUCCESS;
-    if (first != '{' && first != '[' && first != '"' && token != "true" && token != "false" &&
-        !kx_json_number_valid(token.data(), token.size()))
+    if (first != '{' && first != '[' && first != '"' && !same(token, "true") &&
+        !same(token, "false") && !kx_json_number_valid(token.data(), token.size()))
         return simdjson::TAPE_ERROR;
-    state.notes->wrong_type++;
+    state.notes.wrong_type++;
     return SUCCESS;
 }
 
 /* Decodes what stands between the quotes to bytes of our own. */
-error_code mend_text(State &state, string_view raw, kx_json_text &ret_text)
+KX_COLD error_code mend_text(State &state, string_view raw, kx_json_text &ret_text)
 {
     char *mended = state.mended.reserve(state.length);
     if (!mended)
         return simdjson::MEMALLOC;
     mended += state.mended_used;
     size_t length;
-    if (!kx_json_unescape(raw.data(), raw.size(), mended, &length, state.notes))
+    if (!kx_json_unescape(raw.data(), raw.size(), mended, &length, &state.notes))
         return simdjson::STRING_ERROR;
     state.mended_used += length;
     ret_text = {mended, length};
     return SUCCESS;
 }
 
-/* INCORRECT_TYPE is the caller's matter. */
-error_code read_text(State &state, ondemand::value &value, kx_json_text &ret_text)
+/* A text that simdjson refused, or one with escapes: it may hold a NUL. */
+KX_COLD error_code check_text(State &state,
+                              string_view token,
+                              error_code error,
+                              kx_json_text &ret_text)
 {
-    string_view text;
-    const error_code error = value.get_string().get(text);
-    /* Without escapes a text is as long as its token without quotes; with them it may hold NUL. */
-    if (!error && (text.size() + 2 == value.raw_json_token().size() ||
-                   !memchr(text.data(), 0, text.size()))) {
-        ret_text = {text.data(), text.size()};
+    if (!error && !memchr(ret_text.data, 0, ret_text.length))
         return SUCCESS;
-    }
     if (error && error != simdjson::STRING_ERROR)
         return error;
-    const string_view token = token_of(value);
+    token = trimmed(token);
     return mend_text(state, token.substr(1, token.size() - 2), ret_text);
 }
 
-/* INCORRECT_TYPE: no number. NUMBER_OUT_OF_RANGE: no double holds it. */
-error_code read_double(ondemand::value &value, double &ret_double)
+/* INCORRECT_TYPE is the caller's matter. */
+KX_HOT error_code read_text(State &state, ondemand::value value, kx_json_text &ret_text)
 {
-    double number;
-    if (value.get_double().get(number) == SUCCESS && std::isfinite(number)) {
-        ret_double = number;
-        return SUCCESS;
-    }
-    const string_view token = token_of(value);
+    string_view text;
+    const error_code error = value.get_string().get(text);
+    if (error == simdjson::INCORRECT_TYPE)
+        return error;
+    /* Member by member: a struct made here and copied there waits for its own stores. */
+    ret_text.data = text.data();
+    ret_text.length = text.size();
+    /* Without escapes a text is as long as its token without the quotes. */
+    const string_view token = value.raw_json_token();
+    if (error || text.size() + 2 != token.size())
+        return check_text(state, token, error, ret_text);
+    return SUCCESS;
+}
+
+/* INCORRECT_TYPE: no number. NUMBER_OUT_OF_RANGE: no double holds it. */
+KX_COLD error_code no_double(string_view token)
+{
+    token = trimmed(token);
     return kx_json_number_valid(token.data(), token.size()) ? simdjson::NUMBER_OUT_OF_RANGE
                                                             : simdjson::INCORRECT_TYPE;
 }
 
+KX_HOT error_code read_double(ondemand::value value, double &ret_double)
+{
+    double number;
+    if (value.get_double().get(number) || !std::isfinite(number))
+        return no_double(value.raw_json_token());
+    ret_double = number;
+    return SUCCESS;
+}
+
 /* INCORRECT_TYPE: no whole number. NUMBER_OUT_OF_RANGE: no int64, or a whole number in a double's
  * notation beyond 2^53, where doubles no longer tell neighbours apart. */
-error_code read_integer(ondemand::value &value, int64_t &ret_integer)
+KX_COLD error_code read_whole_double(ondemand::value value, int64_t &ret_integer)
 {
     constexpr double exact_max = 9007199254740992.0;
-    if (value.get_int64().get(ret_integer) == SUCCESS)
-        return SUCCESS;
-    double number;
+    double number = 0;
     if (const error_code error = read_double(value, number))
         return error;
     if (number != std::trunc(number))
@@ -298,8 +331,17 @@ error_code read_integer(ondemand::value &value, int64_t &ret_integer)
     return SUCCESS;
 }
 
+KX_HOT error_code read_integer(ondemand::value value, int64_t &ret_integer)
+{
+    int64_t integer;
+    if (value.get_int64().get(integer))
+        return read_whole_double(value, ret_integer);
+    ret_integer = integer;
+    return SUCCESS;
+}
+
 /* An array of exactly two numbers. INCORRECT_TYPE, NUMBER_OUT_OF_RANGE as of a double. */
-error_code read_pair(ondemand::value &value, double (&ret_pair)[2])
+KX_HOT error_code read_pair(ondemand::value value, double (&ret_pair)[2])
 {
     ondemand::array array;
     double pair[2];
