@@ -89,7 +89,8 @@ static void fuzz_device(const uint8_t *data, size_t size, char padding)
     /* The second parser has just failed on this message's first half. */
     char *half = padded(data, size / 2, padding);
     kx_json_device(second, half, size / 2, &b, &b_notes);
-    KX_ASSERT(kx_json_device(second, other, size, &b, &b_notes) == result);
+    const enum kx_json_result again = kx_json_device(second, other, size, &b, &b_notes);
+    KX_ASSERT((again == KX_JSON_OK) == (result == KX_JSON_OK));
     KX_ASSERT(result != KX_JSON_NOMEM && result != KX_JSON_DEPTH);
     if (result == KX_JSON_OK) {
         check_same_device(&a, &b);
@@ -153,7 +154,10 @@ static void fuzz_event(const uint8_t *data, size_t size, char padding)
     } else {
         KX_ASSERT(result != KX_JSON_NOMEM && out.length == 0);
     }
-    KX_ASSERT(kx_json_event(json, other, size, &same, &event, &b_notes) == result);
+    /* A fault may be found by another rule, because simdjson looks at one byte behind the end to
+     * choose how closely it counts brackets; but a fault it stays. */
+    const enum kx_json_result again = kx_json_event(json, other, size, &same, &event, &b_notes);
+    KX_ASSERT((again == KX_JSON_OK) == (result == KX_JSON_OK));
     KX_ASSERT(same.length == out.length);
     KX_ASSERT(out.length == 0 || memcmp(same.data, out.data, out.length) == 0);
     if (result == KX_JSON_OK) {

@@ -308,11 +308,15 @@ static void strangers_and_gaps(void **state)
     assert_text(device.channel, "6");
     assert_int_equal(device.fix, 2);
     assert_notes((struct kx_json_notes){0});
-    /* Behind a stranger the others are found by name. */
-    assert_int_equal(read_text("{\"key\":\"K\",\"keys\":1,\"ke\":2,\"mac_addr\":\"M\"}"),
+    /* Names that only resemble ours. */
+    assert_int_equal(read_text("{\"keys\":\"no\",\"key\":\"K\",\"ke\":\"no\",\"KEY\":\"no\","
+                               "\"\":\"no\",\"mac_add\":\"no\",\"mac_addr\":\"M\","
+                               "\"manufacturer_\":\"no\",\"k\\u0065y\":\"no\"}"),
                      KX_JSON_OK);
+    assert_text(device.key, "K");
     assert_text(device.mac_addr, "M");
-    assert_true(notes.reordered);
+    assert_null(device.manufacturer.data);
+    assert_notes((struct kx_json_notes){0});
 }
 
 static void the_first_of_equal_keys(void **state)
