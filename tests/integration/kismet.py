@@ -150,3 +150,25 @@ def topic(message):
     keys = [k for k in message if k != "DOT11_NEW_SSID_BASEDEV"]
     name = keys[0]
     return name, message[name] if len(message) == 1 else message
+
+
+# Topics whose records say nothing of when they were made: the same words in another second are
+# another event, so their number depends on the pace at which a capture is played.
+TIMELESS = {"BATTERY", "STATISTICS", "PACKETCHAIN_STATS"}
+
+
+def events(path, topics):
+    """What a capture holds of those topics: the distinct messages that carry a time, as (topic,
+    data as text), and of those that carry none how many different and how many at all."""
+    timed, timeless, count = set(), set(), 0
+    for _, stream, message in capture(path):
+        if stream != "eventbus" or topic(message)[0] not in topics:
+            continue
+        name, data = topic(message)
+        entry = (name, json.dumps(data, sort_keys=True))
+        if name in TIMELESS:
+            timeless.add(entry)
+            count += 1
+        else:
+            timed.add(entry)
+    return timed, len(timeless), count
