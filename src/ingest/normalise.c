@@ -81,13 +81,16 @@ static struct kx_json_text mac_cased(struct kx_json_text text,
     return (struct kx_json_text){out, text.length};
 }
 
+/* As addresses where both are, else as texts. */
 static bool same_mac(struct kx_json_text a, struct kx_json_text b)
 {
     uint64_t a_bits, b_bits;
-    if (a.length > 0 && b.length > 0 && kx_text_mac(a.data, a.length, &a_bits) &&
-        kx_text_mac(b.data, b.length, &b_bits))
-        return a_bits == b_bits;
-    return a.length == b.length && (a.length == 0 || memcmp(a.data, b.data, a.length) == 0);
+    if (a.length == 0 || b.length == 0)
+        return false;
+    if (a.length == b.length && memcmp(a.data, b.data, a.length) == 0)
+        return true; /* nearly always */
+    return kx_text_mac(a.data, a.length, &a_bits) && kx_text_mac(b.data, b.length, &b_bits) &&
+           a_bits == b_bits;
 }
 
 static void put_mac(const struct kx_normalise *ctx,
@@ -460,6 +463,8 @@ size_t kx_normalise_event(const struct kx_normalise *ctx,
     put_event_text(&builder, &event->data, data, SIZE_MAX); /* never cut: it would not be JSON */
     if (!builder.overflow) { /* megabytes that are refused anyway are not hashed */
         struct kx_json_text body = in->alert_hash.length > 0 ? in->alert_hash : data;
+        if (time_us == 0)
+            time_us = seconds_of(ctx->received_ns) * 1000000;
         event_uid(in, server, time_us, body, event->uid);
     }
     return finish(&builder, notes);

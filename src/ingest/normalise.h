@@ -92,9 +92,11 @@ size_t kx_normalise_device(const struct kx_normalise *ctx,
  *     server_uuid  00  topic  00  time  00  body
  *
  * texts as they are, without length or terminator but for the three zero bytes; time = the event's
- * own, rounded to microseconds since 1970, in decimal digits, "0" when it has none; body = an
- * alert's kismet.alert.hash as it came, else data. So the receive time and the way (eventbus, REST)
- * do not matter, and two sensors differ.
+ * own, rounded to microseconds since 1970, in decimal digits, or else the receive time cut to the
+ * second ("1763000000000000"); body = an alert's kismet.alert.hash as it came, else data. So the
+ * way (eventbus, REST) does not matter, and two sensors differ. An event without a time of its own
+ * ({"DATASOURCE_OPENED":"<uuid>"}) may truly come again in the same words: it is the same one only
+ * within a second, which is when Kismet sends one twice.
  */
 size_t kx_normalise_event(const struct kx_normalise *ctx,
                           const struct kx_json_event *in,
