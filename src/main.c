@@ -346,10 +346,44 @@ static void print_statistics(struct program *program)
     kx_buf_fini(&text);
 }
 
+/* One line with every counter of a block that is not zero, for those who read logs, not metrics:
+ * "frames_total{kind=monitor} 12, repaired_records_total 3". */
+static void log_counters(const char *component, const struct kx_counters *counters)
+{
+    struct kx_buf text;
+    kx_buf_init(&text, KX_LOG_LINE_MAX);
+    for (size_t i = 0; i < KX_COUNTERS; i++) {
+        const struct kx_counter_info *info = &kx_counter_infos[i];
+        uint64_t value = kx_counter_get(counters, (enum kx_counter)i);
+        if (value == 0)
+            continue;
+        kx_buf_text(&text, text.length > 0 ? ", " : "");
+        kx_buf_text(&text, info->metric);
+        if (info->label[0] != '\0')
+            kx_buf_printf(&text, "{%s=%s}", info->label, info->value);
+        kx_buf_printf(&text, " %llu", (unsigned long long)value);
+    }
+    if (text.length > 0)
+        kx_log(KX_LOG_INFO, component, "%.*s", (int)text.length, text.data);
+    kx_buf_fini(&text);
+}
+
+static void log_all_counters(struct program *program)
+{
+    const struct kx_config *config = program->config;
+    for (size_t i = 0; i < config->source_count; i++) {
+        char component[KX_BOARD_NAME_MAX + 8];
+        snprintf(component, sizeof(component), "source %s", config->sources[i].name);
+        log_counters(component, program->sources[i]);
+    }
+    log_counters("main", program->process);
+}
+
 /* Says what became of every record. True when every one that was taken in was also delivered. */
 static bool account(struct program *program)
 {
     bool all = true;
+    log_all_counters(program);
     for (size_t i = 0; i < program->pipe_count; i++) {
         struct kx_sink_totals totals = kx_pipe_totals(program->pipes[i]);
         char line[KX_TOTALS_LINE_MAX];
