@@ -57,7 +57,7 @@ int64_t kx_reconcile_begin(struct kx_reconcile *reconcile, int64_t server_now_s,
     reconcile->judging = reconcile->judge_from_s != 0 && reconcile->mode == KX_MODE_AUTO &&
                          kx_reconcile_wants_monitor(reconcile);
     if (reconcile->judge_from_s == 0)
-        reconcile->judge_from_s = server_now_s;
+        reconcile->judge_from_s = server_now_s + 1; /* this second began before the monitor did */
     reconcile->full = now_ns >= reconcile->full_due_ns;
     int64_t overlap_s = 2 * (int64_t)(reconcile->rate_ns / KX_NS_PER_S) + KX_RECONCILE_OVERLAP_S;
     int64_t since_s = reconcile->newest_seen_s - overlap_s;

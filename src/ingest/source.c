@@ -50,6 +50,7 @@ struct kx_source {
     enum step step;
     bool complete; /* --once: everything was fetched */
     uint64_t now_ns;
+    uint64_t tried_ns; /* when the session was begun */
     uint64_t retry_ns;
     uint64_t heartbeat_due_ns;
     uint64_t health_due_ns;
@@ -121,10 +122,12 @@ static void stop_session(struct kx_source *source)
 
 static void begin_gap(struct kx_source *source, const struct kx_error *err)
 {
-    if (source->step != STEP_STREAM || source->gap_begun_ns != 0)
+    if (source->step != STEP_STREAM)
         return;
     kx_count(source->counters, KX_C_GAPS, 1);
-    source->gap_begun_ns = kx_clock_wall_ns();
+    /* What an earlier gap left to fetch is still to be fetched. */
+    if (source->gap_begun_ns == 0)
+        source->gap_begun_ns = kx_clock_wall_ns();
     snprintf(source->gap_cause, sizeof(source->gap_cause), "%.127s", err->text);
 }
 
@@ -134,6 +137,16 @@ static void reread_credential(struct kx_source *source)
     struct kx_error err;
     if (kx_endpoint_reload(&source->endpoint, &err) != KX_OK)
         kx_log(KX_LOG_WARNING, source->component, "%s", err.text);
+}
+
+/* What is left of the wait: a try that hung until its deadline was part of it. Otherwise a server
+ * that comes back would wait for the hanging try and for the whole backoff, one after the other. */
+static uint64_t backoff_ns(struct kx_source *source)
+{
+    uint64_t wait_ns = kx_backoff_next_ns(&source->backoff);
+    uint64_t least_ns = source->config->reconnect_min_ns / 10;
+    uint64_t took_ns = source->step == STEP_STREAM ? 0 : source->now_ns - source->tried_ns;
+    return wait_ns > took_ns + least_ns ? wait_ns - took_ns : least_ns;
 }
 
 /* The session is over: says why, and when the next begins. */
@@ -155,7 +168,7 @@ static void lose(struct kx_source *source, enum kx_counter counter, const struct
     } else if (err->code == KX_ERR_NOT_FOUND) {
         state = KX_SOURCE_ENDPOINT_MISSING;
     } else {
-        wait_ns = kx_backoff_next_ns(&source->backoff);
+        wait_ns = backoff_ns(source);
     }
     source->step = STEP_WAIT;
     source->retry_ns = source->now_ns + wait_ns;
@@ -236,19 +249,6 @@ on_closed(void *context, enum kx_conn_cause cause, bool partial, const struct kx
     lose(source, counter_of(cause), err);
 }
 
-/* A blind monitor that fails its trial changes nothing: the data comes by REST. */
-static void
-on_monitor_closed(void *context, enum kx_conn_cause cause, bool partial, const struct kx_error *err)
-{
-    struct kx_source *source = context;
-    if (!source->reconcile.blind) {
-        on_closed(context, cause, partial, err);
-        return;
-    }
-    kx_count(source->counters, counter_of(cause), 1);
-    kx_reconcile_trial_over(&source->reconcile, source->now_ns);
-}
-
 /* --- subscriptions --- */
 
 static void subscribe(struct kx_source *source, const char *topic)
@@ -292,8 +292,24 @@ static void streaming_if_complete(struct kx_source *source)
     kx_count(source->counters, KX_C_CONNECTS, 1);
     say_streaming(source);
     kx_reconcile_start(&source->reconcile, source->now_ns);
+    if (source->config->mode == KX_MODE_MONITOR)
+        source->gap_begun_ns = 0; /* no pass will follow that catches up with it */
     source->health_due_ns = source->now_ns;
     source->empty_due_ns = source->now_ns + EMPTY_S * KX_NS_PER_S;
+}
+
+/* A blind monitor that fails its trial changes nothing: the data comes by REST. */
+static void
+on_monitor_closed(void *context, enum kx_conn_cause cause, bool partial, const struct kx_error *err)
+{
+    struct kx_source *source = context;
+    if (!source->reconcile.blind) {
+        on_closed(context, cause, partial, err);
+        return;
+    }
+    kx_count(source->counters, counter_of(cause), 1);
+    kx_reconcile_trial_over(&source->reconcile, source->now_ns);
+    streaming_if_complete(source); /* a session that began in mid-trial waited for it */
 }
 
 static void on_monitor_opened(void *context)
@@ -553,6 +569,7 @@ void kx_source_ready(struct kx_source *source,
 static void begin_session(struct kx_source *source)
 {
     source->step = STEP_HELLO;
+    source->tried_ns = source->now_ns;
     if (source->status.state == KX_SOURCE_AUTH_FAILED)
         reread_credential(source);
     /* An operator's matter stays on the board until it is mended. */
