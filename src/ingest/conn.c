@@ -55,6 +55,7 @@ struct kx_conn {
     size_t pong_length;
     char pong[CONTROL_BYTES_MAX];
     struct kx_ws *ws;
+    unsigned retry_after_s;
     struct kx_error failure; /* of STATE_FAILED */
 };
 
@@ -281,6 +282,8 @@ static bool read_head(struct kx_conn *conn, const char *bytes, size_t length)
         kx_ws_response(conn->head.data, conn->head.length, conn->key, &response, &err);
     if (code != KX_OK) {
         kx_error_prefix(&err, "%s%s", conn->endpoint->authority, conn->path);
+        if (response.status != 0 && response.retry_after_s > 0)
+            conn->retry_after_s = (unsigned)response.retry_after_s;
         fail(conn, cause_of(code), &err);
         return false;
     }
@@ -455,6 +458,7 @@ void kx_conn_start(struct kx_conn *conn, uint64_t now_ns)
     conn->silent_due_ns = now_ns + SILENT_S * KX_NS_PER_S;
     conn->write_due_ns = 0;
     conn->curl_timer_ns = now_ns;
+    conn->retry_after_s = 0;
     kx_ws_reset(conn->ws);
     if (begin(conn, &conn->failure) == KX_OK) {
         conn->state = STATE_CONNECTING;
@@ -468,6 +472,12 @@ void kx_conn_stop(struct kx_conn *conn)
 {
     kx_ws_reset(conn->ws);
     shut(conn);
+    conn->retry_after_s = 0;
+}
+
+unsigned kx_conn_retry_after_s(const struct kx_conn *conn)
+{
+    return conn->retry_after_s;
 }
 
 bool kx_conn_is_open(const struct kx_conn *conn)

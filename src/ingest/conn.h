@@ -66,6 +66,9 @@ void kx_conn_destroy(struct kx_conn *conn);
 void kx_conn_start(struct kx_conn *conn, uint64_t now_ns);
 /* Ends it without a word to the owner: no `closed` is called. */
 void kx_conn_stop(struct kx_conn *conn);
+/* For how long the answer that refused the upgrade asked us to stay away; 0 = it did not, or the
+ * connection was stopped since. */
+unsigned kx_conn_retry_after_s(const struct kx_conn *conn);
 bool kx_conn_is_open(const struct kx_conn *conn);
 /* Queues one text message (a subscription). Only when open. */
 void kx_conn_send(struct kx_conn *conn, const char *text, size_t length);

@@ -254,12 +254,16 @@ enum kx_code kx_endpoint_status(const struct kx_endpoint *endpoint,
     const char *at = endpoint->authority;
     switch (status) {
     case 401:
-    case 403:
-        return kx_error_set(
-            err, KX_ERR_AUTH, 0,
-            "%s answers %ld: it refuses the credential, or its role; make an API key "
-            "with role readonly in Kismet's settings and give it as api_key_file",
-            at, status);
+        return kx_error_set(err, KX_ERR_AUTH, 0,
+                            "%s answers 401: it refuses the credential, or its role; make an API "
+                            "key with role readonly in Kismet's settings and give it as "
+                            "api_key_file",
+                            at);
+    case 403: /* Kismet says 401 for whatever it refuses */
+        return kx_error_set(err, KX_ERR_UNAVAILABLE, 0,
+                            "%s answers 403 to %s: a proxy before Kismet forbids it; it must let "
+                            "this host in",
+                            at, path);
     case 404:
         return kx_error_set(err, KX_ERR_NOT_FOUND, 0,
                             "%s has no %s%s: it is no Kismet of 2021 or later, or the path prefix "

@@ -16,6 +16,7 @@ struct kx_health {
     struct kx_rest *rest;
     enum step step;
     bool datasources;
+    unsigned retry_after_s;
     char element[65536 + KX_JSON_PADDING]; /* one datasource, with the parser's padding */
 };
 
@@ -84,6 +85,7 @@ static void on_done(void *context, const struct kx_rest_result *result, const st
     kx_count(health->parts.counters, KX_C_BYTES, result->bytes);
     enum step step = health->step;
     health->step = STEP_IDLE;
+    health->retry_after_s = result->retry_after_s;
     if (ok) {
         health->parts.status->last_contact_ns = kx_clock_wall_ns();
         if (step == STEP_STATUS)
@@ -131,8 +133,14 @@ void kx_health_begin(struct kx_health *health, bool datasources, uint64_t now_ns
 {
     KX_ASSERT(!kx_health_busy(health));
     health->datasources = datasources;
+    health->retry_after_s = 0;
     health->step = STEP_STATUS;
     kx_rest_get(health->rest, STATUS_PATH, now_ns);
+}
+
+unsigned kx_health_retry_after_s(const struct kx_health *health)
+{
+    return health->retry_after_s;
 }
 
 bool kx_health_busy(const struct kx_health *health)

@@ -36,6 +36,8 @@ void kx_health_destroy(struct kx_health *health);
 
 /* Asks who the server is; with datasources, whether they run too. Not while busy. */
 void kx_health_begin(struct kx_health *health, bool datasources, uint64_t now_ns);
+/* For how long the last refusal asked us to stay away; 0 = it did not. */
+unsigned kx_health_retry_after_s(const struct kx_health *health);
 bool kx_health_busy(const struct kx_health *health);
 void kx_health_cancel(struct kx_health *health);
 void kx_health_tick(struct kx_health *health, uint64_t now_ns);

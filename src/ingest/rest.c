@@ -11,6 +11,7 @@ enum {
     GET_S_MAX = 30,
     ERROR_BODY_MAX = 4096, /* of an answer that is not 2xx: nothing is read out of it */
     SHRINK_BYTES = 1 << 20,
+    RETRY_AFTER_S_MAX = 3600,
 };
 
 struct kx_rest {
@@ -295,6 +296,10 @@ void kx_rest_ended(CURL *easy, CURLcode result, uint64_t now_ns)
     struct kx_error err = {0};
     curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &rest->result.status);
     rest->result.took_ns = now_ns - rest->begun_ns;
+    curl_off_t wait_s = 0; /* of Retry-After, a date too */
+    curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &wait_s);
+    rest->result.retry_after_s =
+        (unsigned)(wait_s < RETRY_AFTER_S_MAX ? wait_s : RETRY_AFTER_S_MAX);
     long status = rest->result.status;
     enum kx_code code = KX_OK;
     if (status != 0 && (status < 200 || status > 299))

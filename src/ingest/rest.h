@@ -26,13 +26,14 @@ enum {
 };
 
 struct kx_rest_result {
-    enum kx_code code; /* KX_OK = a 2xx answer, read to its end */
-    long status;       /* HTTP status, 0 = none */
-    uint64_t bytes;    /* of the body */
-    uint64_t lines;    /* handed over */
-    uint64_t skipped;  /* lines over the limit */
-    uint64_t took_ns;  /* from begin to end */
-    char *body;        /* of kx_rest_get; valid during the call; KX_JSON_PADDING bytes behind it */
+    enum kx_code code;      /* KX_OK = a 2xx answer, read to its end */
+    long status;            /* HTTP status, 0 = none */
+    uint64_t bytes;         /* of the body */
+    uint64_t lines;         /* handed over */
+    uint64_t skipped;       /* lines over the limit */
+    uint64_t took_ns;       /* from begin to end */
+    unsigned retry_after_s; /* what a refusal asked for, at most an hour; 0 = nothing */
+    char *body; /* of kx_rest_get; valid during the call; KX_JSON_PADDING bytes behind it */
     size_t body_length;
 };
 

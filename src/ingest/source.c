@@ -15,6 +15,7 @@
 
 enum {
     OPERATOR_RETRY_S = 60,   /* the wait when somebody must act: a wrong key, a missing route */
+    RETRY_AFTER_S_MAX = 300, /* a proxy may ask for no more than this */
     HEARTBEAT_FIRST_S = 5,   /* TIMESTAMP comes each second: none this long after subscribing, */
     HEARTBEAT_SILENT_S = 15, /* or none this long at all, and the connection is dead */
     HEARTBEAT_TRIES = 3,     /* subscriptions that nobody heeds: then it is no passing trouble */
@@ -149,11 +150,25 @@ static uint64_t backoff_ns(struct kx_source *source)
     return wait_ns > took_ns + least_ns ? wait_ns - took_ns : least_ns;
 }
 
+/* What a refusal's Retry-After asks for: a proxy that is busy is not helped by our backoff. */
+static uint64_t asked_ns(const struct kx_source *source)
+{
+    const unsigned asked_s[] = {kx_health_retry_after_s(source->health),
+                                kx_conn_retry_after_s(source->monitor),
+                                kx_conn_retry_after_s(source->eventbus)};
+    unsigned most_s = 0;
+    for (size_t i = 0; i < sizeof(asked_s) / sizeof(asked_s[0]); i++)
+        if (asked_s[i] > most_s)
+            most_s = asked_s[i];
+    return (most_s < RETRY_AFTER_S_MAX ? most_s : RETRY_AFTER_S_MAX) * KX_NS_PER_S;
+}
+
 /* The session is over: says why, and when the next begins. */
 static void lose(struct kx_source *source, enum kx_counter counter, const struct kx_error *err)
 {
     kx_count(source->counters, counter, 1);
     begin_gap(source, err);
+    uint64_t least_ns = asked_ns(source);
     stop_session(source);
     if (source->env.once) {
         source->step = STEP_DONE;
@@ -169,6 +184,8 @@ static void lose(struct kx_source *source, enum kx_counter counter, const struct
         state = KX_SOURCE_ENDPOINT_MISSING;
     } else {
         wait_ns = backoff_ns(source);
+        if (wait_ns < least_ns)
+            wait_ns = least_ns;
     }
     source->step = STEP_WAIT;
     source->retry_ns = source->now_ns + wait_ns;

@@ -356,9 +356,10 @@ static enum kx_code refused(const struct kx_ws_response *response, struct kx_err
                             "the server refuses the key or its role (401): make one with role "
                             "readonly (kismet-export login) and give it as api_key_file");
     case 403:
-        return kx_error_set(err, KX_ERR_AUTH, 0,
-                            "the server or a proxy before it forbids this route (403): the key "
-                            "needs role readonly at least, and the proxy must let this host in");
+        /* Not Kismet's word, which is 401 for whatever it refuses. */
+        return kx_error_set(err, KX_ERR_UNAVAILABLE, 0,
+                            "a proxy before Kismet forbids this route (403): it must let this "
+                            "host in");
     case 404:
         return kx_error_set(err, KX_ERR_NOT_FOUND, 0,
                             "no such route (404): an old Kismet, or a path prefix of a proxy is "

@@ -172,7 +172,7 @@ static void refusals_say_what_to_do(void **state)
         const char *wanted;
     } cases[] = {
         {"HTTP/1.1 401 Unauthorized\r\n\r\n", KX_ERR_AUTH, 401, "role readonly"},
-        {"HTTP/1.0 403 Forbidden\r\n\r\n", KX_ERR_AUTH, 403, "proxy"},
+        {"HTTP/1.0 403 Forbidden\r\n\r\n", KX_ERR_UNAVAILABLE, 403, "proxy"},
         {"HTTP/1.1 404 Not Found\r\n\r\n", KX_ERR_NOT_FOUND, 404, "prefix"},
         {"HTTP/1.1 200 OK\r\n\r\n", KX_ERR_UNAVAILABLE, 200, "Upgrade"},
         {"HTTP/1.1 100 Continue\r\n\r\n", KX_ERR_UNAVAILABLE, 100, "answers 100"},
