@@ -120,13 +120,12 @@ static void plan(struct kx_reconcile *reconcile, uint64_t now_ns)
     uint64_t interval_ns =
         kx_reconcile_polls(reconcile) ? reconcile->rate_ns : reconcile->interval_ns;
     uint64_t took_ns = now_ns - reconcile->begun_ns;
-    /* A server that needs longer than we leave it is asked half as much. */
-    if (took_ns > interval_ns)
-        interval_ns = 2 * took_ns;
-    if (interval_ns > KX_RECONCILE_WAIT_S_MAX * KX_NS_PER_S)
-        interval_ns = KX_RECONCILE_WAIT_S_MAX * KX_NS_PER_S;
-    uint64_t due_ns = reconcile->begun_ns + interval_ns;
-    reconcile->due_ns = due_ns > now_ns ? due_ns : now_ns;
+    uint64_t rest_ns = took_ns < KX_RECONCILE_WAIT_S_MAX * KX_NS_PER_S
+                           ? took_ns
+                           : KX_RECONCILE_WAIT_S_MAX * KX_NS_PER_S;
+    /* A server that needs longer than we leave it has as much peace as work. */
+    reconcile->due_ns =
+        took_ns > interval_ns ? now_ns + rest_ns : reconcile->begun_ns + interval_ns;
     if (reconcile->mode == KX_MODE_MONITOR)
         reconcile->due_ns = UINT64_MAX;
 }
