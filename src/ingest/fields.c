@@ -63,6 +63,20 @@ void kx_fields_json(struct kx_buf *out, enum kx_location location)
     kx_buf_byte(out, ']');
 }
 
+size_t kx_fields_count(void)
+{
+    return sizeof device_fields / sizeof device_fields[0];
+}
+
+struct kx_field_path kx_fields_at(size_t i, enum kx_location location)
+{
+    const struct field *field = &device_fields[i];
+    const bool located = field->path[0] == '*';
+    return (struct kx_field_path){.alias = field->alias,
+                                  .record = located ? location_path(location) : NULL,
+                                  .path = located ? field->path + 2 : field->path};
+}
+
 bool kx_fields_topic_json(struct kx_buf *out, const char *topic, enum kx_location location)
 {
     const bool dot11 = strncmp(topic, "DOT11_", strlen("DOT11_")) == 0;
