@@ -2,6 +2,7 @@
 #include "ingest/loop.h"
 
 #include "base/clock.h"
+#include "ingest/recorder.h"
 #include "ingest/replay.h"
 #include "ingest/rest.h"
 #include "ingest/source.h"
@@ -21,7 +22,8 @@ struct kx_loop {
     CURLM *rest;
     struct kx_registry *registry;
     struct kx_intake *intake;
-    struct kx_source **sources; /* source_count, none in a replay */
+    struct kx_recorder *recorder; /* NULL = nobody captures */
+    struct kx_source **sources;   /* source_count, none in a replay */
     size_t source_count;
     struct kx_replay *replay;
     struct curl_waitfd *fds; /* room for every source and the ring's wake-up */
@@ -45,6 +47,7 @@ static enum kx_code create_sources(struct kx_loop *loop,
                                 counters[0], err);
     const struct kx_source_env env = {.rest = loop->rest,
                                       .intake = loop->intake,
+                                      .recorder = loop->recorder,
                                       .ring = loop->ring,
                                       .board = board,
                                       .once = config->once};
@@ -59,6 +62,22 @@ static enum kx_code create_sources(struct kx_loop *loop,
         loop->source_count++;
     }
     return KX_OK;
+}
+
+static enum kx_code
+create_recorder(struct kx_loop *loop, struct kx_counters *process, struct kx_error *err)
+{
+    const struct kx_config *config = loop->config;
+    if (config->capture.path == NULL || config->command != KX_COMMAND_RUN)
+        return KX_OK;
+    const struct kx_recorder_params params = {.config = &config->capture,
+                                              .sources = config->sources,
+                                              .source_count = config->source_count,
+                                              .buffer_bytes = KX_RECORDER_BUFFER_BYTES,
+                                              .process = process,
+                                              .wall_ns = kx_clock_wall_ns(),
+                                              .boot_ns = kx_clock_boot_ns()};
+    return kx_recorder_create(&loop->recorder, &params, err);
 }
 
 enum kx_code kx_loop_create(struct kx_loop **ret_loop,
@@ -88,6 +107,8 @@ enum kx_code kx_loop_create(struct kx_loop **ret_loop,
     if (code == KX_OK)
         code = kx_intake_create(&loop->intake, loop->registry, ring, process, err);
     if (code == KX_OK)
+        code = create_recorder(loop, process, err);
+    if (code == KX_OK)
         code = create_sources(loop, board, sources, err);
     if (code != KX_OK) {
         kx_loop_destroy(loop);
@@ -105,6 +126,7 @@ void kx_loop_destroy(struct kx_loop *loop)
         kx_source_destroy(loop->sources[i]);
     free(loop->sources);
     kx_replay_destroy(loop->replay);
+    kx_recorder_destroy(loop->recorder);
     kx_intake_destroy(loop->intake);
     kx_registry_destroy(loop->registry);
     curl_multi_cleanup(loop->rest);
@@ -136,7 +158,8 @@ static uint64_t tick(struct kx_loop *loop, uint64_t now_ns)
         uint64_t source_next = kx_source_tick(loop->sources[i], now_ns);
         next = source_next < next ? source_next : next;
     }
-    return next;
+    uint64_t recorder_next = kx_recorder_tick(loop->recorder, now_ns);
+    return recorder_next < next ? recorder_next : next;
 }
 
 /* Whether everything that has an end has reached it. */
@@ -195,19 +218,25 @@ static void wait_and_read(struct kx_loop *loop, uint64_t next_ns, uint64_t now_n
     }
 }
 
-static void transfer(struct kx_loop *loop)
+/* True when a transfer ended: its owner has something new to do, and a timer that tick has not
+ * seen. */
+static bool transfer(struct kx_loop *loop)
 {
+    bool ended = false;
     int running;
     curl_multi_perform(loop->rest, &running);
     int left;
     CURLMsg *message;
     while ((message = curl_multi_info_read(loop->rest, &left)) != NULL)
-        if (message->msg == CURLMSG_DONE)
+        if (message->msg == CURLMSG_DONE) {
             kx_rest_ended(message->easy_handle, message->data.result, kx_clock_boot_ns());
+            ended = true;
+        }
     kx_ring_publish(loop->ring);
     for (size_t i = 0; i < loop->source_count; i++)
         if (kx_source_paused(loop->sources[i]))
             kx_source_resume(loop->sources[i]);
+    return ended;
 }
 
 static void *run(void *context)
@@ -216,11 +245,13 @@ static void *run(void *context)
     while (!atomic_load_explicit(&loop->stop, memory_order_acquire)) {
         uint64_t now_ns = kx_clock_boot_ns();
         uint64_t next_ns = tick(loop, now_ns);
-        transfer(loop);
+        if (transfer(loop))
+            next_ns = 0;
         if (finished(loop))
             break;
         wait_and_read(loop, next_ns, now_ns);
     }
+    kx_recorder_finish(loop->recorder);
     kx_ring_close(loop->ring);
     uint64_t one = 1;
     ssize_t written = write(loop->ended_fd, &one, sizeof(one));
@@ -230,6 +261,9 @@ static void *run(void *context)
 
 enum kx_code kx_loop_start(struct kx_loop *loop, struct kx_error *err)
 {
+    enum kx_code code = kx_recorder_start(loop->recorder, err);
+    if (code != KX_OK)
+        return code;
     int sys = pthread_create(&loop->thread, NULL, run, loop);
     if (sys != 0)
         return kx_error_set(err, KX_ERR_IO, sys, "cannot start the ingest thread");
