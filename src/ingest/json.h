@@ -104,10 +104,10 @@ const char *kx_json_kernel(void);
 /*
  * A device record trimmed to our field list (ingest/fields.h), in one walk: each key is looked for
  * from behind the last one on in the list's order, and one that comes too late by name. Of equal
- * keys the first counts; keys that are not ours are skipped unread. 0 where a text or an array
- * belongs is Kismet's way of saying absent, null anybody's: neither is a wrong type. A whole number
- * written as a double ("6.0") is one up to 2^53. KX_JSON_NO_KEY: key or mac_addr is absent or
- * empty.
+ * keys the first counts; keys that are not ours are skipped, their values unchecked. 0 where a text
+ * or an array belongs is Kismet's way of saying absent, null anybody's: neither is a wrong type. A
+ * whole number written as a double ("6.0") is one up to 2^53. KX_JSON_NO_KEY: key or mac_addr is
+ * absent or empty.
  */
 enum kx_json_result kx_json_device(struct kx_json *json,
                                    const char *document,

@@ -90,11 +90,16 @@ static void fuzz_device(const uint8_t *data, size_t size, char padding)
     char *half = padded(data, size / 2, padding);
     kx_json_device(second, half, size / 2, &b, &b_notes);
     const enum kx_json_result again = kx_json_device(second, other, size, &b, &b_notes);
-    KX_ASSERT((again == KX_JSON_OK) == (result == KX_JSON_OK));
     KX_ASSERT(result != KX_JSON_NOMEM && result != KX_JSON_DEPTH);
-    if (result == KX_JSON_OK) {
+    if (result == KX_JSON_OK && again == KX_JSON_OK) {
         check_same_device(&a, &b);
         check_same_notes(&a_notes, &b_notes);
+    } else if (result == KX_JSON_OK) {
+        /* What nobody asked for is not looked into, but for one case: before a brace simdjson
+         * counts all brackets. */
+        KX_ASSERT(padding == '}' && again == KX_JSON_SYNTAX);
+    } else {
+        KX_ASSERT(again != KX_JSON_OK);
     }
     free(half);
     free(other);
@@ -179,7 +184,7 @@ static void fuzz_capture(const uint8_t *data, size_t size)
     if (kx_capture_parse(text, size, &line) != KX_JSON_OK)
         return;
     KX_ASSERT(line.t >= 0 && line.t < 1e300);
-    KX_ASSERT(line.frame.length > 0 && line.frame.data > text);
+    KX_ASSERT(line.frame.data > text);
     KX_ASSERT(line.frame.data + line.frame.length < text + size);
     KX_ASSERT(line.stream.data > text && line.stream.data + line.stream.length < text + size);
 }

@@ -503,6 +503,7 @@ static void escapes(void **state)
         {"\\ud83d\\u0041", FFFD "A", {.surrogate = 1}},
         {"\\ud83d\\ud83d\\ude00", FFFD "\xF0\x9F\x98\x80", {.surrogate = 1}},
         {"\\ude00\\ud83d", FFFD FFFD, {.surrogate = 2}},
+        {"\\ude00\\ude01", FFFD FFFD, {.surrogate = 2}},
         {"\\ud83d\\u0000", FFFD FFFD, {.nul = 1, .surrogate = 1}},
         {"\\ud83d\\\\ude00", FFFD "\\ude00", {.surrogate = 1}},
     };
