@@ -234,6 +234,13 @@ static void test_new_life(void **state)
     reborn.received_ns += s;
     fixture_send(f, &reborn);
     expect_rows(f, "SELECT total_packets FROM kismet_devices", "2\n");
+    /* And first_seen alone, when it was heard more often than in the life before. */
+    file_run(f->path, "UPDATE kismet_devices SET last_seen = last_seen + 100");
+    reborn.first_seen += 60;
+    reborn.packets = 3;
+    reborn.received_ns += s;
+    fixture_send(f, &reborn);
+    expect_rows(f, "SELECT total_packets FROM kismet_devices", "3\n");
     assert_int_equal(fixture_count(f, KX_C_ROWS_STALE), 2);
 }
 
@@ -458,6 +465,9 @@ static void test_sources(void **state)
     expect_rows(f, query,
                 "attic|NULL|auth_failed|NULL|NULL|NULL|NULL\n"
                 "kitchen|uuid-1|streaming|2025-01-17 16:30:45.000000|2|-0.25|x025-09-R1\n");
+    unlink(f->path); /* a new file knows no sources yet, and does not wait for the minute */
+    assert_int_equal(fixture_idle(f), KX_SENT);
+    expect_rows(f, "SELECT count(*) FROM kismet_sources", "2\n");
     fixture_close(f);
     kx_board_destroy(f->env.board);
 }

@@ -97,8 +97,52 @@ static void test_limits_inside_sqlite(void **state)
     assert_int_equal(kx_sqlite_exec(&db, "BEGIN IMMEDIATE", &f->err), KX_RETRY);
     assert_int_equal(f->err.code, KX_ERR_TIMEOUT);
     close(call.stop_fd);
+    call = (struct kx_call){.deadline_ns = 1, .stop_fd = -1};
+    assert_int_equal(kx_sqlite_exec(&db, "BEGIN IMMEDIATE", &f->err), KX_RETRY);
+    assert_int_equal(db.busy_until_ns, 1); /* not five seconds */
     sqlite3_close(other);
     kx_sqlite_close(&db);
+}
+
+/* Even when the call's time is over. */
+static void test_rollback(void **state)
+{
+    struct fixture *f = *state;
+    struct kx_call call = {.deadline_ns = 1, .stop_fd = -1};
+    struct kx_sqlite_db db = {.path = f->path};
+    kx_sqlite_rollback(&db); /* closed: nothing to do */
+    assert_int_equal(kx_sqlite_open(&db, &f->err), KX_SENT);
+    kx_sqlite_rollback(&db); /* no transaction */
+    assert_int_equal(kx_sqlite_exec(&db, "CREATE TABLE t (x)", &f->err), KX_SENT);
+    assert_int_equal(kx_sqlite_exec(&db, "BEGIN IMMEDIATE; INSERT INTO t VALUES (1)", &f->err),
+                     KX_SENT);
+    db.call = &call;
+    kx_sqlite_rollback(&db);
+    assert_ptr_equal(db.call, &call);
+    file_run(f->path, "INSERT INTO t VALUES (2)"); /* the lock is free */
+    expect_rows(f, "SELECT x FROM t", "2\n");
+    kx_sqlite_close(&db);
+    kx_sqlite_close(&db);
+}
+
+/* A batch that is cut off in the middle leaves neither rows nor its lock. */
+static void test_deadline_within_a_batch(void **state)
+{
+    struct fixture *f = *state;
+    fixture_send(f, &DEVICE);
+    file_run(f->path, "CREATE TRIGGER slow BEFORE INSERT ON kismet_events BEGIN"
+                      " DELETE FROM kismet_sources WHERE 0 = (WITH RECURSIVE n(i) AS"
+                      " (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n); END;"
+                      "INSERT INTO kismet_sources (source) VALUES ('any')");
+    box_clear(&f->box);
+    box_device(&f->box, &(struct device_spec){.mac = "AA:BB:CC:00:00:02", .last_seen = T0});
+    box_event(&f->box, &(struct event_spec){.type = "ALERT", .time_ns = 1});
+    struct kx_call call = {.deadline_ns = kx_clock_boot_ns() + 20 * KX_NS_PER_MS, .stop_fd = -1};
+    assert_int_equal(kx_sqlite_ops.deliver(f->sink, &f->box.batch, &call, &f->err), KX_RETRY);
+    expect_rows(f, COUNT, "1\n");
+    file_run(f->path, "DROP TRIGGER slow");
+    assert_int_equal(fixture_deliver(f), KX_SENT);
+    expect_rows(f, COUNT, "2\n");
 }
 
 /* --- the table of faults --- */
@@ -286,10 +330,15 @@ static void test_damaged_page(void **state)
     fixture_close(f); /* the log is in the file now */
     for (off_t page = 1; page < 6; page++)
         write_file(f->path, page * (off_t)sizeof garbage, garbage, sizeof garbage);
+    sqlite3 *other = file_open(f->path); /* keeps a log, with the good first page in it */
+    sqlite3_exec(other, "PRAGMA application_id = 5", NULL, NULL, NULL);
     box_clear(&f->box);
     box_device(&f->box, &DEVICE);
     assert_int_equal(fixture_deliver(f), KX_RETRY);
     find_aside(f, aside);
+    strcat(aside, "-wal");
+    assert_int_equal(access(aside, F_OK), 0);
+    sqlite3_close(other);
     assert_int_equal(fixture_deliver(f), KX_SENT);
     expect_rows(f, COUNT, "1\n");
 }
@@ -433,6 +482,8 @@ int main(void)
         TEST(test_stop_ends_the_waiting),
         TEST(test_passed_deadline),
         TEST(test_limits_inside_sqlite),
+        TEST(test_rollback),
+        TEST(test_deadline_within_a_batch),
         TEST(test_faults),
         TEST(test_open_looks_at_the_path),
         TEST(test_read_only_directory),
