@@ -5,6 +5,7 @@ first line tells REST, monitor and eventbus apart, so that a fault can be put on
 """
 
 import asyncio
+import os
 import socket
 import struct
 import threading
@@ -60,7 +61,8 @@ class Proxy:
         self.call(self.change(mode, only))
 
     def cut(self, after, direction="down", only=None):
-        """Every connection of that kind is cut after that byte, also the open ones."""
+        """Every new connection of that kind is cut after that byte; what is open is closed, so that
+        a new session begins."""
         self.call(self.arm(after, direction, only))
 
     def mend(self):
@@ -104,8 +106,7 @@ class Proxy:
     async def arm(self, after, direction, only):
         self.cut_after, self.cut_direction, self.only = after, direction, only
         for link in list(self.links):
-            if self.meant(link) and link.passed[direction] >= after:
-                self.cut_link(link)
+            self.break_link(link, reset=False)
 
     async def end(self):
         await self.deafen()
@@ -214,13 +215,12 @@ def cpu_seconds(pid):
     """User and system time of a process so far."""
     with open(f"/proc/{pid}/stat", "rb") as f:
         fields = f.read().rsplit(b")", 1)[1].split()
-    import os
-
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def cpu_share(pid, seconds):
-    """Which part of one processor the process uses over the next seconds."""
-    begun, used = time.monotonic(), cpu_seconds(pid)
+def cpu_shares(pids, seconds):
+    """Which part of one processor each process uses over the next seconds."""
+    begun, used = time.monotonic(), [cpu_seconds(pid) for pid in pids]
     threading.Event().wait(seconds)
-    return (cpu_seconds(pid) - used) / (time.monotonic() - begun)
+    lasted = time.monotonic() - begun
+    return [(cpu_seconds(pid) - before) / lasted for pid, before in zip(pids, used)]

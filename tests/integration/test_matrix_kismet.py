@@ -15,7 +15,7 @@ from campaign import (
     QUICK, count, counters, devices, differences, launch, rss_kib, sanitized, source,
 )
 from harness import Exporter, Sim, check_conservation, rows, wait_for
-from proxy import Proxy, cpu_share
+from proxy import Proxy, cpu_shares
 from rawkismet import CONTINUATION, TEXT, RawKismet, device, frame, http, mac_of
 
 
@@ -558,7 +558,7 @@ def test_row_09_subscriptions_are_ignored(deadlines):
 def test_row_10_handshake_never_ends(deadlines):
     sim, proxy, exporter = deadlines["handshake"]
     wait_for(lambda: "no WebSocket upgrade within 10 s" in exporter.stderr(), 25, "the deadline")
-    assert cpu_share(exporter.pid, 1) < 0.05 or sanitized()
+    assert cpu_shares([exporter.pid], 1)[0] < 0.05 or sanitized()
     sim.command("handshake ok")
     exporter.streaming()
     assert parts(exporter)["disconnects_total{cause=timeout}"] >= 1
