@@ -69,3 +69,23 @@ enum kx_code kx_check_macs(void *field, struct kx_error *err)
     }
     return KX_OK;
 }
+
+enum kx_code kx_check_regex(void *field, struct kx_error *err)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                  "_-./";
+    const struct kx_strings *list = field;
+    for (size_t i = 0; i < list->count; i++) {
+        const char *text = list->items[i];
+        size_t path = strspn(text, allowed);
+        bool right = path > 0 && memchr(text, '.', path) != NULL && text[path] == '=' &&
+                     text[path + 1] != '\0';
+        if (right && kx_text_utf8_valid(text, strlen(text)) == strlen(text))
+            continue;
+        return kx_error_set(err, KX_ERR_CONFIG, 0,
+                            "'%s' is no PATH=PATTERN: write a list such as "
+                            "[\"kismet.device.base.name=^Free\"]",
+                            text);
+    }
+    return KX_OK;
+}

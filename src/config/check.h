@@ -18,5 +18,8 @@ enum kx_code kx_check_url(void *field, struct kx_error *err);
 enum kx_code kx_check_view(void *field, struct kx_error *err);
 /* struct kx_strings: MACs, each with an optional mask ("AA:BB:CC:00:00:00/FF:FF:FF:00:00:00"). */
 enum kx_code kx_check_macs(void *field, struct kx_error *err);
+/* struct kx_strings: each a field's path and a pattern, "kismet.device.base.name=^Free". Whether
+ * the pattern is one is the server's to say: the expressions are its own. */
+enum kx_code kx_check_regex(void *field, struct kx_error *err);
 
 #endif

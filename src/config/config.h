@@ -56,6 +56,7 @@ struct kx_source_config {
     enum kx_source_mode mode;
     char *view; /* NULL = all */
     struct kx_strings macs;
+    struct kx_strings regex;  /* PATH=PATTERN; REST alone knows them, so mode is poll */
     struct kx_strings events; /* topics */
     enum kx_location location;
     uint64_t reconnect_min_ns, reconnect_max_ns;
@@ -93,9 +94,20 @@ struct kx_sink_config {
     } sqlite;
 };
 
+/* What a replayed frame counts as received at. */
+enum kx_replay_time { KX_TIME_RECORDED, KX_TIME_NOW };
+
 struct kx_replay_config {
     char *path;
     double speed; /* times the recorded pace; 0 = as fast as it goes */
+    enum kx_replay_time time;
+};
+
+/* The raw frames of a run, kept in a file. */
+struct kx_capture_config {
+    char *path;     /* NULL = no capture */
+    uint64_t bytes; /* on disk, of one file */
+    uint32_t files; /* with the older ones: path, path.1, ... */
 };
 
 struct kx_config {
@@ -107,6 +119,7 @@ struct kx_config {
     struct kx_sink_config *sinks;
     size_t sink_count;
     struct kx_replay_config replay;
+    struct kx_capture_config capture;
     bool once;
     uint64_t duration_ns; /* 0 = until a signal */
     uint64_t ring_bytes;

@@ -53,6 +53,8 @@ static void describe_source(const struct kx_source_config *source, struct kx_buf
         kx_buf_printf(out, ", view %s", source->view);
     if (source->macs.count > 0)
         kx_buf_printf(out, ", %zu MACs only", source->macs.count);
+    if (source->regex.count > 0)
+        kx_buf_printf(out, ", %zu regex (so it is asked by REST)", source->regex.count);
     kx_buf_printf(out, ", %zu event topics, ", source->events.count);
     if (kx_secret_is_set(&source->api_key)) {
         append_secret(out, "API key", &source->api_key);
@@ -114,6 +116,12 @@ void kx_config_describe(const struct kx_config *config, struct kx_buf *out)
         kx_value_size_text(config->ring_bytes, words), (unsigned)config->max_devices,
         word_of(KX_SCOPE_LOG, offsetof(struct kx_config, log_level), config->log_level),
         word_of(KX_SCOPE_LOG, offsetof(struct kx_config, log_format), config->log_format));
+    if (config->capture.path != NULL) {
+        kx_buf_text(out, "capture to ");
+        append_safe(out, config->capture.path);
+        kx_buf_printf(out, ", %u files of %s\n", (unsigned)config->capture.files,
+                      kx_value_size_text(config->capture.bytes, words));
+    }
     for (size_t i = 0; i < config->source_count; i++)
         describe_source(&config->sources[i], out);
     for (size_t i = 0; i < config->sink_count; i++)

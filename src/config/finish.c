@@ -113,6 +113,22 @@ check_tls(struct kx_config *config, const struct kx_source_config *source, struc
     return KX_OK;
 }
 
+/* monitor.ws knows no expressions, so a source that has some is read by REST. */
+static enum kx_code
+settle_mode(const struct kx_config *config, struct kx_source_config *source, struct kx_error *err)
+{
+    if (source->regex.count == 0)
+        return KX_OK;
+    if (source->mode != KX_MODE_MONITOR) {
+        source->mode = KX_MODE_POLL;
+        return KX_OK;
+    }
+    kx_error_set(err, KX_ERR_CONFIG, 0,
+                 "source %s: regex works by REST only: leave out mode, or write mode: poll",
+                 source->name);
+    return at_line(config, source->line, err);
+}
+
 static enum kx_code check_source(struct kx_config *config, size_t at, struct kx_error *err)
 {
     const struct kx_source_config *source = &config->sources[at];
@@ -131,7 +147,8 @@ static enum kx_code check_source(struct kx_config *config, size_t at, struct kx_
                      source->name, kx_value_duration_text(source->reconnect_max_ns, words));
         return at_line(config, source->line, err);
     }
-    return check_tls(config, source, err);
+    enum kx_code code = settle_mode(config, &config->sources[at], err);
+    return code == KX_OK ? check_tls(config, source, err) : code;
 }
 
 static enum kx_code check_sink(const struct kx_config *config, size_t at, struct kx_error *err)

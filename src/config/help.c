@@ -22,7 +22,7 @@ static const char *const group_titles[KX_GROUPS] = {
     [KX_GROUP_KISMET] = "Kismet:",
     [KX_GROUP_EXPORT] = "What goes out, and where to:",
     [KX_GROUP_SQLITE] = "The sqlite sink:",
-    [KX_GROUP_REPLAY] = "replay:",
+    [KX_GROUP_REPLAY] = "Capture and replay:",
     [KX_GROUP_LIMITS] = "Batches and memory:",
     [KX_GROUP_PROGRAM] = "The program:",
 };

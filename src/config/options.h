@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { KX_OPTIONS_MAX = 80 }; /* rows of the table at most */
+enum { KX_OPTIONS_MAX = 96 }; /* rows of the table at most */
 
 /* Which mapping of the file a key stands in, and so which struct its offset is in. */
 enum kx_scope {
@@ -25,6 +25,7 @@ enum kx_scope {
                           */
     KX_SCOPE_TOP,        /* struct kx_config */
     KX_SCOPE_LOG,        /* struct kx_config too */
+    KX_SCOPE_CAPTURE,
     KX_SCOPE_SOURCE,
     KX_SCOPE_RECONNECT, /* struct kx_source_config too */
     KX_SCOPE_TLS,
@@ -59,7 +60,7 @@ enum kx_option_group {
     KX_GROUP_KISMET,
     KX_GROUP_EXPORT,
     KX_GROUP_SQLITE,
-    KX_GROUP_REPLAY,
+    KX_GROUP_REPLAY, /* and capture */
     KX_GROUP_LIMITS,
     KX_GROUP_PROGRAM,
     KX_GROUPS,

@@ -12,6 +12,7 @@
 #define IN_INVOCATION(member) MEMBER(struct kx_invocation, member)
 #define IN_CONFIG(member) MEMBER(struct kx_config, member)
 #define IN_SOURCE(member) MEMBER(struct kx_source_config, member)
+#define IN_CAPTURE(member) MEMBER(struct kx_capture_config, member)
 #define IN_TLS(member) MEMBER(struct kx_tls_config, member)
 #define IN_SINK(member) MEMBER(struct kx_sink_config, member)
 #define IN_BATCH(member) MEMBER(struct kx_batch_config, member)
@@ -43,6 +44,7 @@ static const char *const compats[] = {"none", "script", NULL};
 static const char *const mac_cases[] = {"upper", "lower", NULL};
 static const char *const console_formats[] = {"text", "json", NULL};
 static const char *const switches[] = {"auto", "on", "off", NULL};
+static const char *const times[] = {"recorded", "now", NULL};
 static const char *const sink_types[] = {"console", "sqlite", NULL};
 
 static const struct kx_option options[] = {
@@ -153,6 +155,12 @@ static const struct kx_option options[] = {
      .scope = KX_SCOPE_TOP,
      .child = KX_SCOPE_LOG,
      .help = "What is logged, and how"},
+    {.key = "capture",
+     .kind = KX_OPTION_SECTION,
+     .scope = KX_SCOPE_TOP,
+     .child = KX_SCOPE_CAPTURE,
+     IN_CONFIG(capture),
+     .help = "What came from Kismet, kept as it came, for replay"},
     {.flag = "speed",
      .arg = "TIMES",
      .kind = KX_OPTION_NUMBER,
@@ -164,6 +172,17 @@ static const struct kx_option options[] = {
      .fallback = "1",
      .commands = 1u << KX_COMMAND_REPLAY,
      .help = "Times the recorded pace"},
+    {.flag = "time",
+     .arg = "WHICH",
+     .kind = KX_OPTION_CHOICE,
+     .scope = KX_SCOPE_TOP,
+     .group = KX_GROUP_REPLAY,
+     IN_CONFIG(replay.time),
+     .choices = times,
+     .fallback = "recorded",
+     .commands = 1u << KX_COMMAND_REPLAY,
+     .help =
+         "When a frame was heard: by the capture's header, else by Kismet's clock in it, or now"},
     {.flag = "once",
      .kind = KX_OPTION_BOOL,
      .scope = KX_SCOPE_TOP,
@@ -203,6 +222,34 @@ static const struct kx_option options[] = {
      .choices = log_formats,
      .fallback = "text",
      .help = "How log lines look, on standard error"},
+
+    {.key = "path",
+     .flag = "capture",
+     .arg = "FILE",
+     .kind = KX_OPTION_PATH,
+     .scope = KX_SCOPE_CAPTURE,
+     .group = KX_GROUP_REPLAY,
+     IN_CAPTURE(path),
+     .commands = 1u << KX_COMMAND_RUN,
+     .fallback_words = "no capture",
+     .help = "Record what comes from Kismet to this file (zstd NDJSON); the last ones are FILE.1 "
+             "and on"},
+    {.key = "bytes",
+     .kind = KX_OPTION_SIZE,
+     .scope = KX_SCOPE_CAPTURE,
+     IN_CAPTURE(bytes),
+     .min = MIB,
+     .max = 1024 * GIB,
+     .fallback = "1GiB",
+     .help = "Size on disk at which a new file is begun"},
+    {.key = "files",
+     .kind = KX_OPTION_INTEGER,
+     .scope = KX_SCOPE_CAPTURE,
+     IN_CAPTURE(files),
+     .min = 1,
+     .max = 1000,
+     .fallback = "4",
+     .help = "Files to keep, the newest among them"},
 
     /* a source */
     {.key = "name",
@@ -330,6 +377,14 @@ static const struct kx_option options[] = {
      .check = kx_check_macs,
      .fallback_words = "all devices",
      .help = "Only these MACs, each with an optional /mask"},
+    {.key = "regex",
+     .kind = KX_OPTION_LIST,
+     .scope = KX_SCOPE_SOURCE,
+     IN_SOURCE(regex),
+     .check = kx_check_regex,
+     .fallback_words = "all devices",
+     .help =
+         "Only devices with a field like this: PATH=PATTERN, any of several; mode is poll then"},
     {.key = "events",
      .flag = "events",
      .arg = "LIST",

@@ -39,11 +39,63 @@ static bool read_plain(const struct kx_json_text *text, struct kx_json_text *ret
     return true;
 }
 
+static int digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+bool kx_capture_unhex(struct kx_json_text digits, char *out)
+{
+    if (digits.length % 2 != 0)
+        return false;
+    for (size_t i = 0; i < digits.length; i += 2) {
+        int high = digit(digits.data[i]);
+        int low = digit(digits.data[i + 1]);
+        if (high < 0 || low < 0)
+            return false;
+        out[i / 2] = (char)(high << 4 | low);
+    }
+    return true;
+}
+
+/* What the keys of a line said; absent = not there. */
+struct values {
+    struct kx_json_text t, s, d, x, n;
+};
+
+static struct kx_json_text *place_of(struct values *values, const struct kx_json_text *key)
+{
+    switch (key->length == 1 ? key->data[0] : '\0') {
+    case 't':
+        return &values->t;
+    case 's':
+        return &values->s;
+    case 'd':
+        return &values->d;
+    case 'x':
+        return &values->x;
+    case 'n':
+        return &values->n;
+    default:
+        return NULL;
+    }
+}
+
+/* The inside of a text, as it is escaped. */
+static void read_inside(const struct kx_json_text *text, struct kx_json_text *ret_inside)
+{
+    if (text->data && text->length >= 2 && text->data[0] == '"')
+        *ret_inside = (struct kx_json_text){text->data + 1, text->length - 2};
+}
+
 enum kx_json_result
 kx_capture_parse(const char *line, size_t length, struct kx_capture_line *ret_line)
 {
     struct kx_scan scan = {line, line + length};
-    struct kx_json_text t = {0}, s = {0}, d = {0};
+    struct values values = {0};
     kx_scan_space(&scan);
     if (scan.at == scan.end)
         return KX_JSON_EMPTY;
@@ -53,8 +105,7 @@ kx_capture_parse(const char *line, size_t length, struct kx_capture_line *ret_li
         struct kx_json_text key, value;
         if (!kx_scan_member(&scan, &key, &value))
             return KX_JSON_SYNTAX;
-        const char name = key.length == 1 ? key.data[0] : '\0';
-        struct kx_json_text *place = name == 't' ? &t : name == 's' ? &s : name == 'd' ? &d : NULL;
+        struct kx_json_text *place = place_of(&values, &key);
         if (place && !place->data)
             *place = value;
         more = kx_scan_take(&scan, ',');
@@ -64,9 +115,11 @@ kx_capture_parse(const char *line, size_t length, struct kx_capture_line *ret_li
     kx_scan_space(&scan);
     if (scan.at != scan.end)
         return KX_JSON_SYNTAX;
-    struct kx_capture_line found = {.frame = d};
-    if (!d.data || !read_seconds(&t, &found.t) || !read_plain(&s, &found.stream))
+    struct kx_capture_line found = {.frame = values.d, .hex = values.d.data == NULL};
+    if (!read_seconds(&values.t, &found.t) || !read_plain(&values.s, &found.stream) ||
+        (found.hex && !read_plain(&values.x, &found.frame)))
         return KX_JSON_NO_KEY;
+    read_inside(&values.n, &found.source);
     *ret_line = found;
     return KX_JSON_OK;
 }

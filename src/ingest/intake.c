@@ -160,6 +160,16 @@ static struct kx_registry_entry *find(struct kx_intake *intake, const struct kx_
     return entry;
 }
 
+/* Whether a device is one that the source is not about. REST knows no masks, and the monitor's are
+ * asked for only while they are few. The pass goes on from what it has seen all the same. */
+static bool left_out(struct kx_origin *origin, const struct kx_json_text *mac)
+{
+    if (origin->macs == NULL || kx_mac_filter_has(origin->macs, mac->data, mac->length))
+        return false;
+    kx_count(origin->counters, KX_C_FILTERED_SOURCE, 1);
+    return true;
+}
+
 /* Tells the reconciliation what came which way. */
 static void reconcile(struct kx_origin *origin,
                       enum kx_via via,
@@ -189,6 +199,11 @@ enum kx_taken kx_intake_device(struct kx_intake *intake,
     if (result != KX_JSON_OK) {
         count_result(origin->counters, result);
         return KX_TAKEN_BAD;
+    }
+    if (left_out(origin, &device.mac_addr)) {
+        if (origin->reconcile != NULL)
+            kx_reconcile_passed_over(origin->reconcile, device.last_seen);
+        return KX_TAKEN_OLD;
     }
     struct kx_normalise ctx = context_of(intake, origin, received_ns);
     struct kx_registry_name name = kx_normalise_name(&ctx, device.server_uuid, device.key);
@@ -231,6 +246,11 @@ static bool wanted(const struct kx_origin *origin, const struct kx_json_text *to
         if (same(topic, origin->topics->items[i]))
             return true;
     return false;
+}
+
+static bool of_a_device(const struct kx_json_event *event)
+{
+    return event->device_mac.length > 0 && !same(&event->device_mac, "00:00:00:00:00:00");
 }
 
 static struct kx_registry_entry *device_of(struct kx_intake *intake,
@@ -307,6 +327,8 @@ enum kx_taken kx_intake_event(struct kx_intake *intake,
         kx_count(origin->counters, KX_C_EVENTS_UNWANTED, 1);
         return KX_TAKEN_OLD;
     }
+    if (of_a_device(&event) && left_out(origin, &event.device_mac))
+        return KX_TAKEN_OLD;
     if (intake->event_data.failed) {
         kx_count(intake->process, KX_C_RECORD_TOO_BIG, 1);
         return KX_TAKEN_BAD;

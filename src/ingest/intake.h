@@ -14,6 +14,7 @@
 #include "config/config.h"
 #include "ingest/dedupe.h"
 #include "ingest/json.h"
+#include "ingest/mac_filter.h"
 #include "ingest/reconcile.h"
 #include "ingest/registry.h"
 #include "ring/ring.h"
@@ -27,11 +28,12 @@ struct kx_intake;
 struct kx_origin {
     uint16_t index;
     const char *name;
-    const struct kx_strings *topics; /* the events that are wanted */
+    const struct kx_strings *topics;  /* the events that are wanted */
+    const struct kx_mac_filter *macs; /* the devices that are wanted; NULL = all */
     struct kx_counters *counters;
     struct kx_dedupe *dedupe;
     struct kx_reconcile *reconcile; /* NULL = a replay, where nothing is reconciled */
-    char server_uuid[64]; /* empty = not asked yet */
+    char server_uuid[64];           /* empty = not asked yet */
     bool skew_known;
     int64_t skew_ns; /* server's clock less ours */
     uint32_t epoch;  /* moves with each gap: what was watched before it is not watched now */
@@ -45,7 +47,8 @@ enum kx_via {
 
 enum kx_taken {
     KX_TAKEN,      /* it is in the ring */
-    KX_TAKEN_OLD,  /* known already (REST), a duplicate, a heartbeat, a topic nobody wants */
+    KX_TAKEN_OLD,  /* known already (REST), a duplicate, a heartbeat, a topic or device that nobody
+                      wants */
     KX_TAKEN_BAD,  /* counted by reason */
     KX_TAKEN_FULL, /* the ring has no room; counted unless it came by REST, which can wait */
 };

@@ -59,6 +59,28 @@ bool kx_scan_value(struct kx_scan *scan, struct kx_json_text *ret_text)
     return depth == 0 && end > start;
 }
 
+bool kx_scan_is_object_line(const char *text, size_t length)
+{
+    struct kx_scan scan = {text, text + length};
+    size_t depth = 0;
+    if (length < 2 || text[0] != '{' || memchr(text, '\n', length) || memchr(text, '\r', length))
+        return false;
+    while (scan.at < scan.end) {
+        const char c = *scan.at;
+        if (c == '"') {
+            if (!skip_string(&scan))
+                return false;
+            continue;
+        }
+        scan.at++;
+        if (c == '{' || c == '[')
+            depth++;
+        else if ((c == '}' || c == ']') && --depth == 0)
+            return scan.at == scan.end && c == '}';
+    }
+    return false;
+}
+
 /* "key": value. */
 bool kx_scan_member(struct kx_scan *scan, struct kx_json_text *ret_key, struct kx_json_text *ret)
 {

@@ -20,6 +20,9 @@ struct kx_scan {
 void kx_scan_space(struct kx_scan *scan);
 /* Skips white space and then that byte, if it is there. */
 bool kx_scan_take(struct kx_scan *scan, char byte);
+/* Whether all of text is one object or what looks like it, from its first byte to its last, and on
+ * one line: then it may stand in a line of NDJSON as it is. */
+bool kx_scan_is_object_line(const char *text, size_t length);
 /* One value, whatever it is, without the white space around it. */
 bool kx_scan_value(struct kx_scan *scan, struct kx_json_text *ret_text);
 /* "key": value; the key without its quotes. */

@@ -73,6 +73,11 @@ static void seen(struct kx_reconcile *reconcile, int64_t last_seen_s)
         reconcile->newest_seen_s = last_seen_s;
 }
 
+void kx_reconcile_passed_over(struct kx_reconcile *reconcile, int64_t last_seen_s)
+{
+    seen(reconcile, last_seen_s);
+}
+
 /*
  * The entry's marks: mod_time_monitor is the newest state that the monitor sent; mod_time_rest the
  * oldest state that REST told and the monitor has not sent, 0 when there is none, negative once it

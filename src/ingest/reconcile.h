@@ -76,6 +76,9 @@ bool kx_reconcile_rest(struct kx_reconcile *reconcile,
                        int64_t last_seen_s,
                        bool news);
 
+/* A device of this server that the source is not about: nothing to judge the monitor by. */
+void kx_reconcile_passed_over(struct kx_reconcile *reconcile, int64_t last_seen_s);
+
 enum kx_verdict {
     KX_VERDICT_NONE,
     KX_VERDICT_BLIND,   /* the monitor has just been found out */

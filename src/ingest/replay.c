@@ -3,19 +3,29 @@
 
 #include "base/clock.h"
 #include "ingest/capture.h"
-#include <errno.h>
-#include <fcntl.h>
+#include "ingest/capture_reader.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-#include <zstd.h>
 
 enum {
-    LINE_BYTES_MAX = 16 << 20,
-    READ_BYTES = 131072,
-    WINDOW_LOG_MAX = 27, /* 128 MiB: a file must not make us take more */
-    FRAMES_A_TURN = 512, /* then the loop looks at the ring and at its stop */
+    FRAME_BYTES_MAX = 10 << 20,
+    FRAMES_A_TURN = 512, /* then the loop looks at its stop */
+};
+
+/* How well it is known what the wall clock said at t = 0. */
+enum epoch {
+    EPOCH_UNKNOWN,
+    EPOCH_BY_DEVICES, /* not before the newest mod_time: a bound that rises */
+    EPOCH_BY_EVENTS,  /* Kismet's clock, told by TIMESTAMP */
+    EPOCH_RECORDED,   /* a header: the recorder's own clock */
+};
+
+/* A source that was recorded. */
+struct part {
+    struct kx_origin origin;
+    char name[KX_NAME_BYTES_MAX * 4 + 1];
+    char *escaped; /* its name as the lines have it; NULL = lines without one */
 };
 
 struct kx_replay {
@@ -23,21 +33,20 @@ struct kx_replay {
     struct kx_intake *intake;
     struct kx_ring *ring;
     struct kx_board *board;
-    struct kx_origin origin;
-    int fd;
-    bool compressed;
-    bool input_over; /* the file is read to its end */
+    struct kx_counters *counters;
+    const struct kx_strings *topics;
+    struct kx_capture_reader *reader;
+    struct part **parts; /* one, and one more for each source that a line names */
+    size_t part_count;
+    enum epoch epoch;
+    int64_t epoch_us; /* wall clock at t = 0 */
     bool finished;
     bool failed;
     bool paused;
-    ZSTD_DStream *stream;
-    char *input;
-    ZSTD_inBuffer in;
-    struct kx_buf text; /* lines not taken yet; the parser's padding is reserved behind */
-    size_t taken;       /* bytes at the front of text that are done with */
     bool started;
     double first_t;
     uint64_t begun_ns;
+    struct kx_buf frame; /* of hex digits */
     char component[160];
     struct kx_source_status status;
 };
@@ -60,80 +69,115 @@ static void end(struct kx_replay *replay, const struct kx_error *err)
     show(replay, KX_SOURCE_ENDED, err != NULL ? err->text : "");
 }
 
-/* --- reading --- */
-
-static enum kx_code fill_input(struct kx_replay *replay, struct kx_error *err)
+/* The last line was taken. */
+static void end_of_file(struct kx_replay *replay)
 {
-    ssize_t got;
-    do
-        got = read(replay->fd, replay->input, READ_BYTES);
-    while (got < 0 && errno == EINTR);
-    if (got < 0)
-        return kx_error_set(err, KX_ERR_IO, errno, "cannot read %s", replay->config->path);
-    replay->in = (ZSTD_inBuffer){.src = replay->input, .size = (size_t)got};
-    replay->input_over = got == 0;
-    return KX_OK;
+    bool partial;
+    if (kx_capture_reader_cut_off(replay->reader, &partial)) {
+        kx_log(KX_LOG_WARNING, replay->component,
+               "the file was cut off while it was recorded; what is there was replayed");
+        kx_count(replay->counters, KX_C_PARSE_PARTIAL, partial ? 1 : 0);
+    }
+    end(replay, NULL);
 }
 
-static enum kx_code out_of_room(struct kx_replay *replay, struct kx_error *err)
-{
-    return kx_error_set(err, KX_ERR_LIMIT, 0, "%s has a line over %d bytes", replay->config->path,
-                        LINE_BYTES_MAX);
-}
+/* --- sources --- */
 
-/* Adds some text to the buffer. */
-static enum kx_code fill_text(struct kx_replay *replay, struct kx_error *err)
+static enum kx_code add_part(struct kx_replay *replay, const char *name, struct kx_error *err)
 {
-    kx_buf_consume(&replay->text, replay->taken);
-    replay->taken = 0;
-    enum kx_code code = KX_OK;
-    if (replay->in.pos == replay->in.size)
-        code = fill_input(replay, err);
-    if (code != KX_OK || replay->input_over)
+    struct part **parts =
+        reallocarray(replay->parts, replay->part_count + 1, sizeof(struct part *));
+    if (parts == NULL)
+        return kx_error_set(err, KX_ERR_NOMEM, 0, "no memory for a replay");
+    replay->parts = parts;
+    struct part *part = calloc(1, sizeof(*part));
+    if (part == NULL)
+        return kx_error_set(err, KX_ERR_NOMEM, 0, "no memory for a replay");
+    snprintf(part->name, sizeof(part->name), "%s", name);
+    part->origin = (struct kx_origin){.index = (uint16_t)replay->part_count,
+                                      .name = part->name,
+                                      .topics = replay->topics,
+                                      .counters = replay->counters,
+                                      .epoch = 1};
+    enum kx_code code = kx_dedupe_create(&part->origin.dedupe, err);
+    if (code != KX_OK) {
+        free(part);
         return code;
-    char *place = kx_buf_reserve(&replay->text, READ_BYTES * 2 + KX_JSON_PADDING);
-    if (place == NULL)
-        return out_of_room(replay, err);
-    size_t length = replay->in.size;
-    if (!replay->compressed) {
-        memcpy(place, replay->in.src, length);
-        replay->in.pos = length;
-    } else {
-        ZSTD_outBuffer out = {.dst = place, .size = READ_BYTES * 2};
-        size_t result = ZSTD_decompressStream(replay->stream, &out, &replay->in);
-        if (ZSTD_isError(result))
-            return kx_error_set(err, KX_ERR_PARSE, 0, "%s is damaged: %s", replay->config->path,
-                                ZSTD_getErrorName(result));
-        length = out.pos;
     }
-    replay->text.length += length;
+    replay->parts[replay->part_count++] = part;
     return KX_OK;
 }
 
-/* The next line, without its end; length 0 with finished = the end of the file. */
-static enum kx_code
-next_line(struct kx_replay *replay, const char **ret_line, size_t *ret_length, struct kx_error *err)
+static void free_part(struct part *part)
 {
-    size_t looked = 0;
-    for (;;) {
-        const char *start = replay->text.data + replay->taken;
-        size_t have = replay->text.length - replay->taken;
-        const char *stop = have > looked ? memchr(start + looked, '\n', have - looked) : NULL;
-        if (stop != NULL || (replay->input_over && have > 0)) {
-            *ret_line = start;
-            *ret_length = stop != NULL ? (size_t)(stop - start) : have;
-            return KX_OK;
-        }
-        if (replay->input_over) {
-            *ret_length = 0;
-            end(replay, NULL);
-            return KX_OK;
-        }
-        looked = have;
-        enum kx_code code = fill_text(replay, err);
-        if (code != KX_OK)
-            return code;
+    kx_dedupe_destroy(part->origin.dedupe);
+    free(part->escaped);
+    free(part);
+}
+
+/* The source of a line. The first line that names one gives part 0 its name; beyond
+ * KX_SOURCES_MAX, or without memory, all others are one source. */
+static struct part *
+part_of(struct kx_replay *replay, const struct kx_capture_line *line, const char *text, size_t size)
+{
+    const struct kx_json_text *escaped = &line->source;
+    for (size_t i = 0; i < replay->part_count; i++) {
+        struct part *part = replay->parts[i];
+        if (escaped->data == NULL ||
+            (part->escaped != NULL && strlen(part->escaped) == escaped->length &&
+             memcmp(part->escaped, escaped->data, escaped->length) == 0))
+            return part;
     }
+    struct kx_json_pick pick = {.key = "n"};
+    struct kx_json *json = kx_intake_json(replay->intake);
+    if (kx_json_pick(json, text, size, &pick, 1) != KX_JSON_OK || pick.text.length == 0)
+        pick.text = *escaped; /* the frame behind it is no JSON */
+    struct part *last = replay->parts[replay->part_count - 1];
+    if (last->escaped != NULL) {
+        if (replay->part_count == KX_SOURCES_MAX || add_part(replay, "", NULL) != KX_OK)
+            return last;
+        last = replay->parts[replay->part_count - 1];
+    }
+    last->escaped = strndup(escaped->data, escaped->length);
+    snprintf(last->name, sizeof(last->name), "%.*s", (int)pick.text.length, pick.text.data);
+    return last;
+}
+
+/* --- the clock --- */
+
+static int64_t micros(double seconds)
+{
+    return (int64_t)(seconds * 1e6 + 0.5);
+}
+
+/* Kismet said what time it is. Nobody knows the wall clock of a capture without a header better. */
+static void learn(struct kx_replay *replay, enum epoch how, double t, int64_t clock_us)
+{
+    int64_t epoch_us = clock_us - micros(t);
+    if (how < replay->epoch || (how == replay->epoch && epoch_us <= replay->epoch_us))
+        return; /* what was told late is told at its time or after it */
+    replay->epoch = how;
+    replay->epoch_us = epoch_us;
+}
+
+static void learn_from_device(struct kx_replay *replay, const struct kx_capture_line *line)
+{
+    if (replay->config->time == KX_TIME_NOW || replay->epoch > EPOCH_BY_DEVICES)
+        return;
+    struct kx_json_pick picks[] = {{.key = "mod_time"}, {.key = "kismet.device.base.mod_time"}};
+    struct kx_json *json = kx_intake_json(replay->intake);
+    if (kx_json_pick(json, line->frame.data, line->frame.length, picks, 2) != KX_JSON_OK)
+        return;
+    const struct kx_json_pick *pick = picks[0].has_number ? &picks[0] : &picks[1];
+    if (pick->has_number && pick->number >= 1 && pick->number < 9e9)
+        learn(replay, EPOCH_BY_DEVICES, line->t, micros(pick->number));
+}
+
+static int64_t received_ns(const struct kx_replay *replay, double t)
+{
+    if (replay->config->time == KX_TIME_NOW || replay->epoch == EPOCH_UNKNOWN)
+        return kx_clock_wall_ns();
+    return (replay->epoch_us + micros(t)) * 1000;
 }
 
 /* --- taking --- */
@@ -156,17 +200,97 @@ read_line(struct kx_replay *replay, const char *text, size_t length, struct kx_c
     return KX_JSON_OK;
 }
 
-static void take(struct kx_replay *replay, const struct kx_capture_line *line)
+/* A frame that is kept as hex digits, as it was; the parser's padding behind it. */
+static bool unhex(struct kx_replay *replay, struct kx_capture_line *line)
 {
-    int64_t received_ns = kx_clock_wall_ns();
-    kx_count(replay->origin.counters, KX_C_FRAMES_REPLAY, 1);
-    kx_count(replay->origin.counters, KX_C_BYTES, line->frame.length);
-    if (is(&line->stream, "eventbus"))
-        kx_intake_event(replay->intake, &replay->origin, line->frame.data, line->frame.length,
-                        received_ns, NULL);
+    kx_buf_clear(&replay->frame);
+    char *place = kx_buf_reserve(&replay->frame, line->frame.length / 2 + KX_JSON_PADDING);
+    if (place == NULL || !kx_capture_unhex(line->frame, place))
+        return false;
+    memset(place + line->frame.length / 2, 0, KX_JSON_PADDING);
+    line->frame = (struct kx_json_text){place, line->frame.length / 2};
+    return true;
+}
+
+static void take_header(struct kx_replay *replay, const struct kx_capture_line *line)
+{
+    struct kx_json_pick picks[] = {{.key = "epoch_start"}, {.key = "source"}};
+    struct kx_json *json = kx_intake_json(replay->intake);
+    if (kx_json_pick(json, line->frame.data, line->frame.length, picks, 2) != KX_JSON_OK) {
+        kx_count(replay->counters, KX_C_PARSE_SYNTAX, 1);
+        return;
+    }
+    if (picks[0].has_number && picks[0].number >= 0 && picks[0].number < 9e9) {
+        replay->epoch = EPOCH_RECORDED;
+        replay->epoch_us = micros(picks[0].number);
+    }
+    struct part *part = replay->parts[0];
+    if (picks[1].text.length > 0 && part->escaped == NULL)
+        snprintf(part->name, sizeof(part->name), "%.*s", (int)picks[1].text.length,
+                 picks[1].text.data);
+}
+
+/* The recorder began to read this source, or did so again: then nobody watched it meanwhile. */
+static void
+take_session(struct kx_replay *replay, struct kx_origin *origin, const struct kx_capture_line *line)
+{
+    struct kx_json_pick pick = {.key = "server_uuid"};
+    struct kx_json *json = kx_intake_json(replay->intake);
+    origin->epoch++;
+    if (kx_json_pick(json, line->frame.data, line->frame.length, &pick, 1) == KX_JSON_OK &&
+        pick.text.data != NULL)
+        snprintf(origin->server_uuid, sizeof(origin->server_uuid), "%.*s", (int)pick.text.length,
+                 pick.text.data);
+}
+
+static void
+take_event(struct kx_replay *replay, struct kx_origin *origin, const struct kx_capture_line *line)
+{
+    int64_t heartbeat_ns = 0;
+    int64_t now_ns = received_ns(replay, line->t);
+    kx_intake_event(replay->intake, origin, line->frame.data, line->frame.length, now_ns,
+                    &heartbeat_ns);
+    if (heartbeat_ns == 0 || replay->config->time == KX_TIME_NOW)
+        return;
+    learn(replay, EPOCH_BY_EVENTS, line->t, heartbeat_ns / 1000);
+    origin->skew_known = true;
+    origin->skew_ns = heartbeat_ns - received_ns(replay, line->t);
+}
+
+static void take_frame(struct kx_replay *replay,
+                       struct kx_origin *origin,
+                       const struct kx_capture_line *line,
+                       enum kx_via via)
+{
+    learn_from_device(replay, line);
+    kx_intake_device(replay->intake, origin, via, line->frame.data, line->frame.length,
+                     received_ns(replay, line->t));
+}
+
+static void
+take(struct kx_replay *replay, struct kx_capture_line *line, const char *text, size_t length)
+{
+    struct kx_origin *origin = &part_of(replay, line, text, length)->origin;
+    if (is(&line->stream, "header")) {
+        take_header(replay, line);
+        return;
+    }
+    if (is(&line->stream, "session")) {
+        take_session(replay, origin, line);
+        return;
+    }
+    if (line->hex && !unhex(replay, line)) {
+        kx_count(replay->counters, KX_C_PARSE_SYNTAX, 1);
+        return;
+    }
+    kx_count(replay->counters, KX_C_FRAMES_REPLAY, 1);
+    kx_count(replay->counters, KX_C_BYTES, line->frame.length);
+    if (is(&line->stream, "eventbus") || is(&line->stream, "alert"))
+        take_event(replay, origin, line);
     else if (is(&line->stream, "monitor"))
-        kx_intake_device(replay->intake, &replay->origin, KX_VIA_REPLAY, line->frame.data,
-                         line->frame.length, received_ns);
+        take_frame(replay, origin, line, KX_VIA_REPLAY);
+    else if (is(&line->stream, "rest"))
+        take_frame(replay, origin, line, KX_VIA_REST);
 }
 
 /* When a frame recorded at t is due. */
@@ -185,35 +309,34 @@ static uint64_t due_ns(struct kx_replay *replay, double t, uint64_t now_ns)
 
 uint64_t kx_replay_tick(struct kx_replay *replay, uint64_t now_ns)
 {
-    if (replay->finished)
-        return UINT64_MAX;
-    replay->paused = !kx_ring_has_room(replay->ring);
-    if (replay->paused)
-        return UINT64_MAX;
-    for (int i = 0; i < FRAMES_A_TURN; i++) {
+    for (int i = 0; i < FRAMES_A_TURN && !replay->finished; i++) {
+        /* Asked for each frame: half of the smallest ring holds two of the largest records. */
+        replay->paused = !kx_ring_has_room(replay->ring);
+        if (replay->paused)
+            return UINT64_MAX;
         struct kx_error err;
         const char *text = NULL;
         size_t length = 0;
-        if (next_line(replay, &text, &length, &err) != KX_OK) {
+        if (kx_capture_reader_line(replay->reader, &text, &length, &err) != KX_OK) {
             end(replay, &err);
-            return UINT64_MAX;
+            break;
         }
-        if (replay->finished)
+        if (text == NULL) {
+            end_of_file(replay);
             return 0;
+        }
         struct kx_capture_line line;
         enum kx_json_result result = read_line(replay, text, length, &line);
         uint64_t due = result == KX_JSON_OK ? due_ns(replay, line.t, now_ns) : now_ns;
         if (due > now_ns)
             return due; /* the same line is found again then */
         if (result == KX_JSON_OK)
-            take(replay, &line);
+            take(replay, &line, text, length);
         else if (length > 0)
-            kx_count(replay->origin.counters, KX_C_PARSE_SYNTAX, 1);
-        replay->taken += length;
-        if (replay->taken < replay->text.length)
-            replay->taken++; /* the line's end */
+            kx_count(replay->counters, KX_C_PARSE_SYNTAX, 1);
+        kx_capture_reader_next(replay->reader);
     }
-    return 0;
+    return replay->finished ? UINT64_MAX : 0;
 }
 
 bool kx_replay_paused(const struct kx_replay *replay)
@@ -228,29 +351,6 @@ bool kx_replay_finished(const struct kx_replay *replay, bool *ret_complete)
 }
 
 /* --- life --- */
-
-static enum kx_code open_file(struct kx_replay *replay, struct kx_error *err)
-{
-    const char *path = replay->config->path;
-    replay->fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (replay->fd < 0)
-        return kx_error_set(err, KX_ERR_CONFIG, errno, "cannot open the capture %s", path);
-    replay->input = malloc(READ_BYTES);
-    if (replay->input == NULL)
-        return kx_error_set(err, KX_ERR_NOMEM, 0, "no memory for a replay");
-    enum kx_code code = fill_input(replay, err);
-    if (code != KX_OK)
-        return code;
-    static const unsigned char magic[4] = {0x28, 0xB5, 0x2F, 0xFD};
-    replay->compressed = replay->in.size >= 4 && memcmp(replay->input, magic, 4) == 0;
-    if (!replay->compressed)
-        return KX_OK;
-    replay->stream = ZSTD_createDStream();
-    if (replay->stream == NULL ||
-        ZSTD_isError(ZSTD_DCtx_setParameter(replay->stream, ZSTD_d_windowLogMax, WINDOW_LOG_MAX)))
-        return kx_error_set(err, KX_ERR_NOMEM, 0, "no memory to decompress %s", path);
-    return KX_OK;
-}
 
 enum kx_code kx_replay_create(struct kx_replay **ret_replay,
                               const struct kx_replay_config *config,
@@ -269,17 +369,16 @@ enum kx_code kx_replay_create(struct kx_replay **ret_replay,
     replay->intake = intake;
     replay->ring = ring;
     replay->board = board;
-    replay->fd = -1;
-    replay->origin =
-        (struct kx_origin){.name = source_name, .topics = topics, .counters = counters, .epoch = 1};
+    replay->counters = counters;
+    replay->topics = topics;
     snprintf(replay->component, sizeof(replay->component), "replay %s", config->path);
     snprintf(replay->status.name, sizeof(replay->status.name), "%s", source_name);
     replay->status.datasources_ok = replay->status.datasources_failed = -1;
     replay->status.devices = -1;
-    kx_buf_init(&replay->text, LINE_BYTES_MAX);
-    enum kx_code code = open_file(replay, err);
+    kx_buf_init(&replay->frame, FRAME_BYTES_MAX);
+    enum kx_code code = kx_capture_reader_create(&replay->reader, config->path, err);
     if (code == KX_OK)
-        code = kx_dedupe_create(&replay->origin.dedupe, err);
+        code = add_part(replay, source_name, err);
     if (code != KX_OK) {
         kx_replay_destroy(replay);
         return code;
@@ -293,11 +392,10 @@ void kx_replay_destroy(struct kx_replay *replay)
 {
     if (replay == NULL)
         return;
-    if (replay->fd >= 0)
-        close(replay->fd);
-    ZSTD_freeDStream(replay->stream);
-    free(replay->input);
-    kx_buf_fini(&replay->text);
-    kx_dedupe_destroy(replay->origin.dedupe);
+    kx_capture_reader_destroy(replay->reader);
+    for (size_t i = 0; i < replay->part_count; i++)
+        free_part(replay->parts[i]);
+    free(replay->parts);
+    kx_buf_fini(&replay->frame);
     free(replay);
 }

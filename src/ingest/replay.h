@@ -1,13 +1,16 @@
 /*
  * A capture file as a source: frames of a real Kismet taken from disk instead of a WebSocket.
  *
- * Reads NDJSON, plain or zstd (by content, not by name):
- * {"t":seconds,"s":"monitor"|"eventbus","d":...} a line, or one bare device record a line (the
- * answer of a REST call). Keeps the recorded pace times `speed`, or goes as fast as the slowest
- * sink takes it: unlike a live server, a file can wait, so nothing is ever dropped for want of
- * room.
+ * Reads the lines of ingest/capture.h, or one bare device record a line (the answer of a REST
+ * call). Keeps the recorded pace times `speed`, or goes as fast as the slowest sink takes it:
+ * unlike a live server, a file can wait, so nothing is ever dropped for want of room.
  *
- * Driven by the ingest loop on its thread. Owns the file and its buffers. A bad line costs itself
+ * What a frame counts as received at is the recorder's clock (the header's epoch_start plus t). A
+ * capture without a header has Kismet's clock instead: the TIMESTAMP events, before the first of
+ * them the newest mod_time, and before any of these, or with `time: now`, ours. Sources keep the
+ * names that the capture gives them; where it gives none, source_name is used.
+ *
+ * Driven by the ingest loop on its thread. Owns reader and origins. A bad line costs itself
  * only and is counted; a file that cannot be read further ends the replay with an error.
  */
 #ifndef KX_INGEST_REPLAY_H

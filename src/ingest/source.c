@@ -22,6 +22,7 @@ enum {
     ALERT_OVERLAP_S = 5,     /* of a gap: alerts are asked for from a little before it */
     EMPTY_S = 30,            /* connected this long without one device: say what may be wrong */
     BOARD_S = 1,
+    MONITOR_REQUESTS_MAX = 16, /* of one monitor connection */
 };
 
 static const char EVENTBUS_PATH[] = "/eventbus/events.ws";
@@ -42,7 +43,8 @@ struct kx_source {
     struct kx_origin origin;
     struct kx_reconcile reconcile;
     char monitor_path[320];
-    char *monitor_request; /* the subscription */
+    struct kx_strings monitor_requests; /* the subscriptions */
+    struct kx_mac_filter macs;
     struct kx_conn *monitor;
     struct kx_conn *eventbus;
     struct kx_health *health;
@@ -206,6 +208,15 @@ static void count_skipped(struct kx_source *source, const struct kx_ws_message *
                    message->length);
 }
 
+static void
+take_device(struct kx_source *source, const struct kx_ws_message *message, int64_t received_ns)
+{
+    kx_recorder_frame(source->env.recorder, source->origin.index, KX_STREAM_MONITOR, message->data,
+                      message->length, received_ns);
+    kx_intake_device(source->env.intake, &source->origin, KX_VIA_MONITOR, message->data,
+                     message->length, received_ns);
+}
+
 static void on_monitor_message(void *context,
                                enum kx_ws_event event,
                                const struct kx_ws_message *message,
@@ -218,8 +229,7 @@ static void on_monitor_message(void *context,
     else if (event == KX_WS_BINARY)
         kx_count(source->counters, KX_C_PARSE_BINARY, 1);
     else
-        kx_intake_device(source->env.intake, &source->origin, KX_VIA_MONITOR, message->data,
-                         message->length, received_ns);
+        take_device(source, message, received_ns);
 }
 
 static void on_eventbus_message(void *context,
@@ -237,6 +247,8 @@ static void on_eventbus_message(void *context,
         kx_count(source->counters, KX_C_PARSE_BINARY, 1);
         return;
     }
+    kx_recorder_frame(source->env.recorder, source->origin.index, KX_STREAM_EVENTBUS, message->data,
+                      message->length, received_ns);
     int64_t heartbeat_ns = 0;
     kx_intake_event(source->env.intake, &source->origin, message->data, message->length,
                     received_ns, &heartbeat_ns);
@@ -332,7 +344,10 @@ on_monitor_closed(void *context, enum kx_conn_cause cause, bool partial, const s
 static void on_monitor_opened(void *context)
 {
     struct kx_source *source = context;
-    kx_conn_send(source->monitor, source->monitor_request, strlen(source->monitor_request));
+    for (size_t i = 0; i < source->monitor_requests.count; i++) {
+        const char *request = source->monitor_requests.items[i];
+        kx_conn_send(source->monitor, request, strlen(request));
+    }
     streaming_if_complete(source);
 }
 
@@ -384,6 +399,8 @@ static void on_health(void *context, enum kx_code code, const struct kx_error *e
              source->status.server_uuid);
     if (source->step != STEP_HELLO)
         return;
+    kx_recorder_session(source->env.recorder, source->origin.index, source->origin.server_uuid,
+                        kx_clock_wall_ns());
     if (!source->env.once) {
         connect_websockets(source);
         return;
@@ -452,27 +469,33 @@ static const struct kx_conn_ops monitor_ops = {on_monitor_opened, on_monitor_mes
 static const struct kx_conn_ops eventbus_ops = {on_eventbus_opened, on_eventbus_message,
                                                 on_read_end, on_closed};
 
-/* A NUL-terminated copy of what buf holds; frees buf. */
-static char *take_text(struct kx_buf *buf)
-{
-    kx_buf_byte(buf, '\0');
-    char *text = buf->failed ? NULL : strdup(buf->data);
-    kx_buf_fini(buf);
-    return text;
-}
-
-static enum kx_code write_request(struct kx_source *source, struct kx_error *err)
+/* Adds a subscription to target: "*", or a MAC with a mask. */
+static bool add_request(struct kx_source *source, const char *target)
 {
     const struct kx_source_config *config = source->config;
     struct kx_buf text;
     kx_buf_init(&text, 65536);
     unsigned rate_s = (unsigned)((config->rate_ns + KX_NS_PER_S - 1) / KX_NS_PER_S);
-    kx_buf_printf(&text, "{\"monitor\":\"*\",\"request\":1,\"rate\":%u", rate_s > 0 ? rate_s : 1);
+    kx_buf_printf(&text, "{\"monitor\":\"%s\",\"request\":%zu,\"rate\":%u", target,
+                  source->monitor_requests.count + 1, rate_s > 0 ? rate_s : 1);
     kx_buf_text(&text, ",\"format\":\"json\",\"fields\":");
     kx_fields_json(&text, config->location);
     kx_buf_byte(&text, '}');
-    source->monitor_request = take_text(&text);
-    if (source->monitor_request == NULL)
+    bool added = !text.failed && kx_strings_add(&source->monitor_requests, text.data, text.length);
+    kx_buf_fini(&text);
+    return added;
+}
+
+/* Kismet goes through all its devices for each request: of many MACs it is asked for every device,
+ * and the intake picks. */
+static enum kx_code write_requests(struct kx_source *source, struct kx_error *err)
+{
+    const struct kx_source_config *config = source->config;
+    bool each = config->macs.count > 0 && config->macs.count <= MONITOR_REQUESTS_MAX;
+    bool added = each || add_request(source, "*");
+    for (size_t i = 0; each && added && i < config->macs.count; i++)
+        added = add_request(source, config->macs.items[i]);
+    if (!added)
         return kx_error_set(err, KX_ERR_NOMEM, 0, "no memory for a subscription");
     int length = config->view == NULL ? snprintf(source->monitor_path, sizeof(source->monitor_path),
                                                  "/devices/monitor.ws")
@@ -499,6 +522,7 @@ enum kx_code kx_source_create(struct kx_source **ret_source,
     source->origin = (struct kx_origin){.index = index,
                                         .name = config->name,
                                         .topics = &config->events,
+                                        .macs = &source->macs,
                                         .counters = counters,
                                         .reconcile = &source->reconcile,
                                         .epoch = 1};
@@ -514,7 +538,9 @@ enum kx_code kx_source_create(struct kx_source **ret_source,
     struct kx_endpoint *endpoint = &source->endpoint;
     enum kx_code code = kx_endpoint_init(endpoint, config, err);
     if (code == KX_OK)
-        code = write_request(source, err);
+        code = kx_mac_filter_init(&source->macs, &config->macs, err);
+    if (code == KX_OK)
+        code = write_requests(source, err);
     if (code == KX_OK)
         code = kx_dedupe_create(&source->origin.dedupe, err);
     if (code == KX_OK)
@@ -535,6 +561,7 @@ enum kx_code kx_source_create(struct kx_source **ret_source,
     const struct kx_sweep_parts sweep = {.multi = env->rest,
                                          .endpoint = endpoint,
                                          .intake = env->intake,
+                                         .recorder = env->recorder,
                                          .origin = &source->origin,
                                          .ring = env->ring,
                                          .ended = on_sweep,
@@ -560,7 +587,8 @@ void kx_source_destroy(struct kx_source *source)
     kx_sweep_destroy(source->sweep);
     kx_endpoint_fini(&source->endpoint);
     kx_dedupe_destroy(source->origin.dedupe);
-    free(source->monitor_request);
+    kx_strings_fini(&source->monitor_requests);
+    kx_mac_filter_fini(&source->macs);
     free(source);
 }
 
@@ -635,8 +663,9 @@ static void check_empty(struct kx_source *source)
     else if (status->devices == 0)
         text = "connected, but this Kismet has not seen any device yet";
     else if (status->devices > 0 &&
-             (source->config->view != NULL || source->config->macs.count > 0))
-        text = "connected, but the view or macs of this source let no device through";
+             (source->config->view != NULL || source->config->macs.count > 0 ||
+              source->config->regex.count > 0))
+        text = "connected, but the view, macs or regex of this source let no device through";
     kx_log(KX_LOG_WARNING, source->component, "%s", text);
     enter(source, status->state, text);
 }

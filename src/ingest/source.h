@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "config/config.h"
 #include "ingest/intake.h"
+#include "ingest/recorder.h"
 #include "stats/board.h"
 #include "stats/counters.h"
 #include <curl/curl.h>
@@ -26,6 +27,7 @@ enum { KX_SOURCE_FDS_MAX = 16 };
 struct kx_source_env {
     CURLM *rest; /* the multi handle of all REST transfers */
     struct kx_intake *intake;
+    struct kx_recorder *recorder; /* NULL = nobody captures */
     struct kx_ring *ring;
     struct kx_board *board;
     bool once; /* one full REST pass, then finished */

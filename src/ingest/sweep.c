@@ -2,6 +2,7 @@
 #include "ingest/sweep.h"
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "ingest/fields.h"
 #include "ingest/json_scan.h"
 #include <stdio.h>
@@ -77,6 +78,8 @@ static bool on_line(void *context, const char *line, size_t length, int64_t rece
         kx_intake_device(sweep->parts.intake, origin, KX_VIA_REST, line, length, received_ns);
     if (taken == KX_TAKEN_FULL)
         return false;
+    kx_recorder_frame(sweep->parts.recorder, origin->index, KX_STREAM_REST, line, length,
+                      received_ns);
     kx_count(origin->counters, KX_C_FRAMES_REST, 1);
     if (taken == KX_TAKEN)
         kx_count(origin->counters, KX_C_BY_REST, 1);
@@ -96,11 +99,15 @@ static void take_alert(struct kx_sweep *sweep, struct kx_json_text alert)
     kx_buf_byte(&sweep->alert, '}');
     size_t length = sweep->alert.length;
     kx_buf_bytes(&sweep->alert, padding, sizeof(padding));
-    if (sweep->alert.failed)
+    if (sweep->alert.failed) {
         kx_count(counters(sweep), KX_C_PARSE_TOO_BIG, 1);
-    else
-        kx_intake_event(sweep->parts.intake, sweep->parts.origin, sweep->alert.data, length,
-                        kx_clock_wall_ns(), NULL);
+        return;
+    }
+    int64_t now_ns = kx_clock_wall_ns();
+    kx_recorder_frame(sweep->parts.recorder, sweep->parts.origin->index, KX_STREAM_ALERT,
+                      sweep->alert.data, length, now_ns);
+    kx_intake_event(sweep->parts.intake, sweep->parts.origin, sweep->alert.data, length, now_ns,
+                    NULL);
 }
 
 static void take_alerts(struct kx_sweep *sweep, const struct kx_rest_result *result)
@@ -200,6 +207,22 @@ void kx_sweep_resume(struct kx_sweep *sweep)
 
 static const struct kx_rest_ops ops = {on_line, on_done};
 
+/* ,"regex":[["path","pattern"],...]: a device comes when any one of them matches. */
+static void append_regex(struct kx_buf *body, const struct kx_strings *regex)
+{
+    for (size_t i = 0; i < regex->count; i++) {
+        const char *path = regex->items[i];
+        size_t length = strcspn(path, "=");
+        kx_buf_text(body, i == 0 ? ",\"regex\":[[\"" : ",[\"");
+        kx_text_json(body, path, length);
+        kx_buf_text(body, "\",\"");
+        kx_text_json(body, path + length + 1, strlen(path + length + 1));
+        kx_buf_text(body, "\"]");
+    }
+    if (regex->count > 0)
+        kx_buf_byte(body, ']');
+}
+
 enum kx_code kx_sweep_create(struct kx_sweep **ret_sweep,
                              const struct kx_sweep_parts *parts,
                              struct kx_error *err)
@@ -210,9 +233,10 @@ enum kx_code kx_sweep_create(struct kx_sweep **ret_sweep,
     sweep->parts = *parts;
     kx_buf_init(&sweep->alert, 1 << 20);
     struct kx_buf body;
-    kx_buf_init(&body, 65536);
+    kx_buf_init(&body, 1 << 20);
     kx_buf_text(&body, "{\"fields\":");
     kx_fields_json(&body, parts->endpoint->config->location);
+    append_regex(&body, &parts->endpoint->config->regex);
     kx_buf_text(&body, "}");
     kx_buf_byte(&body, '\0');
     enum kx_code code = KX_OK;

@@ -10,6 +10,7 @@
 #define KX_INGEST_SWEEP_H
 
 #include "ingest/intake.h"
+#include "ingest/recorder.h"
 #include "ingest/rest.h"
 #include "ring/ring.h"
 #include <stdbool.h>
@@ -19,7 +20,8 @@ struct kx_sweep_parts {
     CURLM *multi;
     const struct kx_endpoint *endpoint;
     struct kx_intake *intake;
-    struct kx_origin *origin; /* with its reconcile */
+    struct kx_recorder *recorder; /* NULL = nobody captures */
+    struct kx_origin *origin;     /* with its reconcile */
     struct kx_ring *ring;
     void (*ended)(void *context,
                   enum kx_verdict verdict,
