@@ -58,17 +58,18 @@ static void put_parameters(struct kx_buf *sql, uint32_t fields)
 /*
  * When a row gives way: it knows no last_seen, the record's is as new, or the row's is a wrong
  * clock's. Or when the device began a new life at the same source (Kismet restarted: first_seen
- * moved or the packets were counted anew) while the sensor's clock went back. An older state of the
- * same life looks the same but for one thing: it came before the row was last heard.
+ * moved or the packets were counted anew) while the sensor's clock went back. Or when only that
+ * clock went back: the record was heard later, by our own reckoning. An older state of the same
+ * life looks the same but for one thing: it came before the row was last heard.
  */
 static void put_newer(struct kx_buf *sql)
 {
     kx_buf_printf(sql,
                   "(last_seen IS NULL OR ?%d >= last_seen OR last_seen > ?%d OR (source IS ?%d"
                   " AND ?%d >= ifnull(last_updated, '')"
-                  " AND (first_seen IS NOT ?%d OR ?%d < total_packets)))",
+                  " AND (first_seen IS NOT ?%d OR ?%d < total_packets OR ?%d > last_updated)))",
                   KX_F_LAST_SEEN, P_AHEAD, KX_F_SOURCE, P_RECEIVED, KX_F_FIRST_SEEN,
-                  KX_F_TOTAL_PACKETS);
+                  KX_F_TOTAL_PACKETS, P_HEARD);
 }
 
 /* The smallest first_seen; one before 2000 is none (the record's is bound NULL then). */

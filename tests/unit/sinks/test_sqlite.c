@@ -194,6 +194,33 @@ static void test_every_column_counts(void **state)
     }
 }
 
+/* The packets' clock of a sensor steps back an hour in mid-life: the row must not freeze until the
+ * clock has caught up. */
+static void test_clock_set_back(void **state)
+{
+    struct fixture *f = *state;
+    int64_t s = 1000000000;
+    struct device_spec device = {.mac = MAC,
+                                 .last_seen = T0,
+                                 .first_seen = T0 - 500,
+                                 .packets = 90,
+                                 .heard_ns = T0 * s,
+                                 .received_ns = T0 * s};
+    fixture_send(f, &device);
+    device.last_seen -= 3600;
+    device.packets = 95;
+    device.heard_ns = device.received_ns = (T0 + 10) * s;
+    struct device_spec elsewhere = device;
+    elsewhere.source = "attic"; /* another sensor's older view stays out */
+    elsewhere.packets = 7;
+    fixture_send(f, &elsewhere);
+    expect_rows(f, "SELECT total_packets FROM kismet_devices", "90\n");
+    fixture_send(f, &device);
+    expect_rows(f, "SELECT total_packets, last_updated FROM kismet_devices",
+                "95|2025-01-17 16:30:55.000000\n");
+    assert_int_equal(fixture_count(f, KX_C_ROWS_STALE), 1);
+}
+
 static void test_new_life(void **state)
 {
     struct fixture *f = *state;
@@ -558,6 +585,7 @@ int main(void)
         TEST(test_wrong_clock_gives_way),
         TEST(test_unchanged_is_not_written),
         TEST(test_every_column_counts),
+        TEST(test_clock_set_back),
         TEST(test_new_life),
         TEST(test_first_seen),
         TEST(test_unknown_overwrites),
