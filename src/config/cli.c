@@ -101,37 +101,44 @@ static error_t check_command(struct parse *parse)
     return 0;
 }
 
-/* What getopt makes of the name in a "--name": the row of that name or, cut short, of the only name
- * that begins so; *ret_fits counts these. NULL = no row. */
-static const struct kx_option *
-find_flag(const char *name, size_t length, unsigned *ret_fits, struct kx_suggest *suggest)
+/* What getopt makes of the name in a "--name": the row of that name or, cut short, of the only one
+ * that begins so. NULL = no row; then *ret_several says that it begins more than one. */
+static const struct kx_option *find_flag(const char *name, size_t length, bool *ret_several)
 {
     const struct kx_option *found = kx_option_by_flag(name, length);
-    *ret_fits = found != NULL;
-    for (size_t i = 0; i < kx_option_count() && found == NULL; i++) {
-        const struct kx_option *option = kx_option_at(i);
-        if (option->flag != NULL && option->kind != KX_OPTION_NOT_BUILT)
-            kx_suggest_offer(suggest, option->flag);
-    }
-    for (size_t i = 0; i < kx_option_count() && *ret_fits < 2 && found == NULL; i++) {
+    *ret_several = false;
+    if (found != NULL)
+        return found;
+    for (size_t i = 0; i < kx_option_count(); i++) {
         const struct kx_option *option = kx_option_at(i);
         if (option->flag == NULL || strncmp(option->flag, name, length) != 0)
             continue;
-        ++*ret_fits;
-        if (*ret_fits == 1)
-            suggest->best = option->flag;
+        *ret_several = found != NULL;
+        if (*ret_several)
+            return NULL;
+        found = option;
     }
-    if (found != NULL || *ret_fits != 1)
-        return found;
-    return kx_option_by_flag(suggest->best, strlen(suggest->best));
+    return found;
+}
+
+static void refuse_unknown(struct parse *parse, const char *name)
+{
+    struct kx_suggest suggest = {.word = name};
+    char near[KX_SUGGEST_TEXT_MAX];
+    for (size_t i = 0; i < kx_option_count(); i++) {
+        const struct kx_option *option = kx_option_at(i);
+        if (option->flag != NULL && option->kind != KX_OPTION_NOT_BUILT)
+            kx_suggest_offer(&suggest, option->flag);
+    }
+    kx_error_set(parse->err, KX_ERR_USAGE, 0, "unknown flag --%s%s%s try --help", name,
+                 kx_suggest_text(&suggest, "--", near), suggest.best == NULL ? ":" : "");
 }
 
 /* Says what is wrong with a token that begins with '-'. False = nothing is. */
 static bool refuse_flag(struct parse *parse, const char *token)
 {
     char name[64] = "";
-    char near[KX_SUGGEST_TEXT_MAX];
-    struct kx_suggest suggest = {.word = name};
+    bool several;
     if (strcmp(token, "-c") == 0)
         token = "--config";
     if (strncmp(token, "--", 2) != 0) {
@@ -141,9 +148,8 @@ static bool refuse_flag(struct parse *parse, const char *token)
     }
     size_t length = strcspn(token + 2, "=");
     bool value = token[2 + length] == '=';
-    unsigned fits = 0;
     memcpy(name, token + 2, length < sizeof name ? length : sizeof name - 1);
-    const struct kx_option *option = find_flag(token + 2, length, &fits, &suggest);
+    const struct kx_option *option = find_flag(token + 2, length, &several);
     if (option != NULL && option->kind == KX_OPTION_NOT_BUILT)
         return take_option(parse, option, NULL) != 0;
     if (option != NULL && (option->arg != NULL) == value)
@@ -153,13 +159,12 @@ static bool refuse_flag(struct parse *parse, const char *token)
     else if (option != NULL)
         kx_error_set(parse->err, KX_ERR_USAGE, 0, "--%s needs a value: write --%s %s", option->flag,
                      option->flag, option->arg);
-    else if (fits > 1)
+    else if (several)
         kx_error_set(parse->err, KX_ERR_USAGE, 0,
                      "--%s is the beginning of several flags: write one of them out, try --help",
                      name);
     else
-        kx_error_set(parse->err, KX_ERR_USAGE, 0, "unknown flag --%s%s%s try --help", name,
-                     kx_suggest_text(&suggest, "--", near), suggest.best == NULL ? ":" : "");
+        refuse_unknown(parse, name);
     return true;
 }
 
@@ -189,9 +194,10 @@ static error_t on_argp(int key, char *value, struct argp_state *state)
     struct parse *parse = state->input;
     switch (key) {
     case 'h': {
-        char name[] = "kismet-export";
-        argp_help(state->root_argp, parse->out, ARGP_HELP_STD_HELP & ~(unsigned)ARGP_HELP_EXIT_OK,
-                  name);
+        unsigned flags = state->flags;
+        state->flags &= ~(unsigned)ARGP_NO_ERRS; /* this flag silences help, too */
+        argp_state_help(state, parse->out, ARGP_HELP_STD_HELP & ~(unsigned)ARGP_HELP_EXIT_OK);
+        state->flags = flags;
         parse->cli->done = true;
         return 0;
     }

@@ -76,6 +76,8 @@ static enum kx_code refuse_key(const struct fill *fill,
         else if (strcmp(option->key, name) == 0)
             kx_option_path_words(option, path);
     }
+    if (path[0] != '\0') /* known elsewhere, so not misspelt */
+        suggest.best = NULL;
     kx_suggest_text(&suggest, "", near);
     if (strcmp(name, "<<") == 0)
         return kx_error_set(err, KX_ERR_CONFIG, 0,
@@ -87,11 +89,13 @@ static enum kx_code refuse_key(const struct fill *fill,
         near, path[0] == '\0' ? "" : ", it belongs to ", path, keys_of(mapping, keys));
 }
 
-/* Prefixes what went wrong with a key by where it stands. */
-static enum kx_code
-at_key(const struct fill *fill, int node, const struct kx_option *option, struct kx_error *err)
+/* Puts where a key stands before what went wrong with it. Returns code. */
+static enum kx_code at_key(const struct fill *fill,
+                           int node,
+                           const struct kx_option *option,
+                           enum kx_code code,
+                           struct kx_error *err)
 {
-    enum kx_code code = err == NULL ? KX_ERR_CONFIG : err->code;
     kx_error_prefix(err, "%s:%u: %s", kx_yaml_name(fill->yaml), kx_yaml_line(fill->yaml, node),
                     option->key);
     return code;
@@ -242,7 +246,7 @@ fill_items(struct fill *fill, const struct kx_option *option, int value, struct 
                             "wants a list of 1 to %zu: begin each one with '- ' on the lines below "
                             "it",
                             most);
-        return at_key(fill, value, option, err);
+        return at_key(fill, value, option, code, err);
     }
     if (sources)
         config->sources = calloc(count, sizeof *config->sources);
@@ -253,11 +257,12 @@ fill_items(struct fill *fill, const struct kx_option *option, int value, struct 
     for (size_t i = 0; i < count && code == KX_OK; i++) {
         int item = kx_yaml_item(fill->yaml, value, i);
         if (kx_yaml_type(fill->yaml, item) != KX_YAML_MAPPING) {
-            kx_error_set(err, KX_ERR_CONFIG, 0,
-                         "item %zu of the list has no keys: write '- %s: ...' and the others "
-                         "below it",
-                         i + 1, sources ? "url" : "type");
-            return at_key(fill, item, option, err);
+            code =
+                kx_error_set(err, KX_ERR_CONFIG, 0,
+                             "item %zu of the list has no keys: write '- %s: ...' and the others "
+                             "below it",
+                             i + 1, sources ? "url" : "type");
+            return at_key(fill, item, option, code, err);
         }
         code = sources ? fill_source(fill, option, item, err) : fill_sink(fill, option, item, err);
     }
@@ -276,9 +281,10 @@ static enum kx_code fill_value(struct fill *fill,
     enum kx_code code;
     if (kx_yaml_is_null(fill->yaml, value)) {
         kx_option_default_words(option, words);
-        kx_error_set(err, KX_ERR_CONFIG, 0, "has no value: write one, or leave the key out%s%s%s",
-                     words[0] == '\0' ? "" : " (then it is: ", words, words[0] == '\0' ? "" : ")");
-        return at_key(fill, key, option, err);
+        code = kx_error_set(
+            err, KX_ERR_CONFIG, 0, "has no value: write one, or leave the key out%s%s%s",
+            words[0] == '\0' ? "" : " (then it is: ", words, words[0] == '\0' ? "" : ")");
+        return at_key(fill, key, option, code, err);
     }
     if (option->kind == KX_OPTION_ITEMS)
         return fill_items(fill, option, value, err);
@@ -295,7 +301,7 @@ static enum kx_code fill_value(struct fill *fill,
                             type == KX_YAML_MAPPING ? "mapping" : "list", option->key,
                             option->fallback != NULL ? option->fallback : "...");
     }
-    return code == KX_OK ? KX_OK : at_key(fill, key, option, err);
+    return code == KX_OK ? KX_OK : at_key(fill, key, option, code, err);
 }
 
 static enum kx_code

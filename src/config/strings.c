@@ -57,14 +57,6 @@ bool kx_strings_split(struct kx_strings *list, const char *text)
     return true;
 }
 
-bool kx_strings_contain(const struct kx_strings *list, const char *text)
-{
-    for (size_t i = 0; i < list->count; i++)
-        if (strcmp(list->items[i], text) == 0)
-            return true;
-    return false;
-}
-
 void kx_strings_fini(struct kx_strings *list)
 {
     for (size_t i = 0; i < list->count; i++)

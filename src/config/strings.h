@@ -24,7 +24,6 @@ bool kx_strings_addf(struct kx_strings *list, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* Appends the parts of a comma list, without the spaces around them and without empty parts. */
 bool kx_strings_split(struct kx_strings *list, const char *text);
-bool kx_strings_contain(const struct kx_strings *list, const char *text);
 void kx_strings_fini(struct kx_strings *list);
 
 #endif

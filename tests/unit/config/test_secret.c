@@ -130,6 +130,8 @@ static void refuses_files(void **state)
     assert_non_null(strstr(err.text, "longer"));
     assert_int_equal(kx_secret_load(&secret, folder, &exposed, &err), KX_ERR_CONFIG);
     assert_non_null(strstr(err.text, "directory"));
+    assert_int_equal(kx_secret_load(&secret, "/proc/self/mem", &exposed, &err), KX_ERR_CONFIG);
+    assert_non_null(strstr(err.text, "cannot read the secret file"));
     unlink(path);
     assert_int_equal(kx_secret_load(&secret, path, &exposed, &err), KX_ERR_CONFIG);
     assert_non_null(strstr(err.text, "No such file"));

@@ -85,7 +85,8 @@ static void refusals(void **state)
         {"a: 1\n\tb: 2\n", "f.yaml:2: ", "a tab begins the line"},
         {"a:\n  b: 1\n \tc: 2\n", "f.yaml:3: ", "a tab begins the line"},
         {"a: 1\n b: 2\n", "f.yaml:2: ", "not YAML"},
-        {"a: [1, 2\nb: 3\n", "f.yaml:2: ", "not YAML"},
+        {"a: [1, 2\nb: 3\n", "f.yaml:2: ",
+         "this is not YAML: did not find expected ',' or ']', while parsing a flow sequence"},
         {"a: \"open\n", "f.yaml:2: ", "not YAML"},
         {"a: *nowhere\n", "f.yaml:1: ", "undefined alias"},
         {"a: 1\n---\nb: 2\n", "f.yaml:2: ", "a second document"},
@@ -224,6 +225,8 @@ static void refuses_variables(void **state)
         {"${KX-A}", "${NAME}"},
         {"${KX_A:+x}", "${NAME}"},
         {"${1A}", "${NAME}"},
+        {"${9}", "${NAME}"},
+        {"${0}", "${NAME}"},
         {"${ä}", "${NAME}"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
