@@ -1,65 +1,67 @@
 /*
- * simdjson On-Demand behind C: the border. Built once for every processor and, in optimised builds,
- * once more for newer ones (KX_JSON_KERNEL names the build): see json_kernel.h. Everything that the
- * two builds hold is inlined or local, because a symbol that they shared would be the linker's
- * choice, not the processor's; tests/unit/ingest/check_kernels.py looks.
+ * simdjson On-Demand behind C: the border, which no exception crosses. The work is done in three
+ * headers that only this file includes; their common ground is json_values.hpp.
  */
 #include "ingest/json_device.hpp"
 #include "ingest/json_event.hpp"
 #include "ingest/json_pick.hpp"
+#include <string>
 
-#ifndef KX_JSON_KERNEL
-#define KX_JSON_KERNEL kx_json_baseline
-#define KX_JSON_KERNEL_NAME "baseline"
-#endif
+struct kx_json {
+    State state;
+};
 
-namespace
+struct kx_json *kx_json_create(void)
 {
-void *create() noexcept
-{
-    State *state = new (std::nothrow) State();
-    if (state && make_room(*state, 1) != SUCCESS) {
-        delete state;
-        state = nullptr;
+    kx_json *json = new (std::nothrow) kx_json();
+    if (json && make_room(json->state, 1) != SUCCESS) {
+        delete json;
+        json = nullptr;
     }
-    return state;
+    return json;
 }
 
-void destroy(void *state) noexcept
+void kx_json_destroy(struct kx_json *json)
 {
-    delete static_cast<State *>(state);
+    delete json;
 }
 
-kx_json_result device(void *opaque,
-                      const char *document,
-                      size_t length,
-                      kx_json_device *ret_device,
-                      kx_json_notes *ret_notes) noexcept
+const char *kx_json_kernel(void)
 try {
-    State &state = *static_cast<State *>(opaque);
+    static const std::string name(simdjson::get_active_implementation()->name());
+    return name.c_str();
+} catch (...) {
+    return "unknown";
+}
+
+kx_json_result kx_json_device(struct kx_json *json,
+                              const char *document,
+                              size_t length,
+                              Device *ret_device,
+                              kx_json_notes *ret_notes)
+try {
     *ret_device = {};
-    state.notes = {};
-    const kx_json_result result = read_device(state, document, length, *ret_device);
-    *ret_notes = state.notes;
+    json->state.notes = {};
+    const kx_json_result result = read_device(json->state, document, length, *ret_device);
+    *ret_notes = json->state.notes;
     return result;
 } catch (...) {
     return KX_JSON_NOMEM;
 }
 
-kx_json_result event(void *opaque,
-                     const char *document,
-                     size_t length,
-                     kx_buf *out,
-                     kx_json_event *ret_event,
-                     kx_json_notes *ret_notes) noexcept
+kx_json_result kx_json_event(struct kx_json *json,
+                             const char *document,
+                             size_t length,
+                             kx_buf *out,
+                             Event *ret_event,
+                             kx_json_notes *ret_notes)
 try {
-    State &state = *static_cast<State *>(opaque);
     const size_t start = out->length;
     *ret_event = {};
     ret_event->severity = -1;
-    state.notes = {};
-    const kx_json_result result = read_event(state, document, length, out, *ret_event);
-    *ret_notes = state.notes;
+    json->state.notes = {};
+    const kx_json_result result = read_event(json->state, document, length, out, *ret_event);
+    *ret_notes = json->state.notes;
     if (result != KX_JSON_OK)
         kx_buf_truncate(out, start);
     return result;
@@ -68,18 +70,14 @@ try {
 }
 
 kx_json_result
-pick(void *opaque, const char *document, size_t length, kx_json_pick *picks, size_t count) noexcept
+kx_json_pick(struct kx_json *json, const char *document, size_t length, Pick *picks, size_t count)
 try {
-    State &state = *static_cast<State *>(opaque);
+    json->state.notes = {};
     for (size_t i = 0; i < count; i++) {
         picks[i].text = {};
         picks[i].has_number = false;
     }
-    return read_picks(state, document, length, picks, count);
+    return read_picks(json->state, document, length, picks, count);
 } catch (...) {
     return KX_JSON_NOMEM;
 }
-} // namespace
-
-extern "C" const kx_json_kernel KX_JSON_KERNEL = {
-    KX_JSON_KERNEL_NAME, create, destroy, device, event, pick};

@@ -15,6 +15,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum { KX_JSON_PADDING = 64, KX_JSON_DEPTH_MAX = 64 };
 
 enum kx_json_result {
@@ -92,13 +96,11 @@ struct kx_json_pick {
     bool has_number;
 };
 
-#ifndef __cplusplus /* json.c's; C++ would take two of them for constructors of the structs */
-
 struct kx_json;
 
 struct kx_json *kx_json_create(void); /* NULL without memory */
 void kx_json_destroy(struct kx_json *json);
-/* The build of the parser in use ("haswell", "baseline"): for --version and the bench. */
+/* The vector code that simdjson chose for this processor ("haswell", "arm64", "fallback" ...). */
 const char *kx_json_kernel(void);
 
 /*
@@ -136,6 +138,8 @@ enum kx_json_result kx_json_pick(struct kx_json *json,
                                  struct kx_json_pick *picks,
                                  size_t count);
 
+#ifdef __cplusplus
+}
 #endif
 
 #endif

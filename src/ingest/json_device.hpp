@@ -37,7 +37,7 @@ constexpr Target integer_at(kx_json_field bit, size_t offset)
 
 constexpr Target target_of(Slot slot)
 {
-    using D = kx_json_device;
+    using D = Device;
     switch (slot) {
     case SLOT_key:
         return text_at(offsetof(D, key));
@@ -172,7 +172,7 @@ KX_COLD error_code no_number(State &state, error_code error, string_view token)
 KX_HOT error_code read_field(State &state,
                              ondemand::value value,
                              const Target &target,
-                             kx_json_device &device)
+                             Device &device)
 {
     char *const member = reinterpret_cast<char *>(&device) + target.offset;
     error_code error = SUCCESS;
@@ -198,7 +198,7 @@ KX_HOT error_code read_field(State &state,
 
 /* One walk over the fields. They come in the order in which we asked for them, so the next key is
  * looked for from behind the last one on; of equal keys the first counts. */
-error_code read_fields(State &state, ondemand::object &object, kx_json_device &device)
+error_code read_fields(State &state, ondemand::object &object, Device &device)
 {
     unsigned expected = 0;
     uint32_t seen = 0; /* bit (1 << slot) */
@@ -221,8 +221,7 @@ error_code read_fields(State &state, ondemand::object &object, kx_json_device &d
     return SUCCESS;
 }
 
-kx_json_result
-read_device(State &state, const char *document, size_t length, kx_json_device &device)
+kx_json_result read_device(State &state, const char *document, size_t length, Device &device)
 {
     ondemand::object object;
     const kx_json_result opened = open_object(state, document, length, object);

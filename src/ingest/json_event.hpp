@@ -85,13 +85,13 @@ constexpr Companion companions[] = {
 
 bool is_none(const kx_json_text &mac)
 {
-    return mac.length == 0 || same({mac.data, mac.length}, "00:00:00:00:00:00");
+    return mac.length == 0 || string_view(mac.data, mac.length) == "00:00:00:00:00:00";
 }
 
 struct EventReader {
     State &state;
     kx_buf *out;
-    kx_json_event &event;
+    Event &event;
     int topic_rank = -1;
     kx_json_text texts[TEXTS] = {};
     double numbers[NUMBERS] = {};
@@ -145,7 +145,7 @@ struct EventReader {
         string_view topic = name;
         int rank = 2;
         for (const Companion &companion : companions) {
-            if (!same(companion.key, name))
+            if (companion.key != name)
                 continue;
             rank = companion.topic.empty() ? 0 : 1;
             topic = companion.topic.empty() ? name : companion.topic;
@@ -244,7 +244,7 @@ struct EventReader {
 
     error_code write_word(string_view token)
     {
-        if (!same(token, "true") && !same(token, "false") && !same(token, "null"))
+        if (token != "true" && token != "false" && token != "null")
             return simdjson::TAPE_ERROR;
         kx_buf_bytes(out, token.data(), token.size());
         return SUCCESS;
@@ -283,12 +283,12 @@ struct EventReader {
     {
         if (scalar.text.length > 0) {
             for (const TextKey &known : text_keys) {
-                if (same(known.key, key) && !texts[known.name].data)
+                if (known.key == key && !texts[known.name].data)
                     texts[known.name] = scalar.text;
             }
         } else if (!scalar.token.empty()) {
             for (const NumberKey &known : number_keys) {
-                if (same(known.key, key) && !has[known.name])
+                if (known.key == key && !has[known.name])
                     note_number(known.name, scalar);
             }
         }
@@ -335,7 +335,7 @@ struct EventReader {
 };
 
 kx_json_result
-read_event(State &state, const char *document, size_t length, kx_buf *out, kx_json_event &event)
+read_event(State &state, const char *document, size_t length, kx_buf *out, Event &event)
 {
     ondemand::object object;
     const kx_json_result opened = open_object(state, document, length, object);

@@ -9,7 +9,7 @@
 namespace
 {
 /* A text, a number, or neither: then the pick stays empty. */
-error_code read_pick(State &state, ondemand::value &value, kx_json_pick &pick)
+error_code read_pick(State &state, ondemand::value &value, Pick &pick)
 {
     error_code error = read_text(state, value, pick.text);
     if (error != simdjson::INCORRECT_TYPE)
@@ -21,7 +21,7 @@ error_code read_pick(State &state, ondemand::value &value, kx_json_pick &pick)
 }
 
 kx_json_result
-read_picks(State &state, const char *document, size_t length, kx_json_pick *picks, size_t count)
+read_picks(State &state, const char *document, size_t length, Pick *picks, size_t count)
 {
     ondemand::object object;
     const kx_json_result opened = open_object(state, document, length, object);

@@ -12,7 +12,12 @@
 extern "C" {
 #include "base/buf.h"
 #include "base/text.h"
-#include "ingest/json_kernel.h"
+}
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow" /* C's functions may be named like its structs */
+#include "ingest/json.h"
+#pragma GCC diagnostic pop
+extern "C" {
 #include "ingest/json_text.h"
 }
 #define SIMDJSON_EXCEPTIONS 0
@@ -31,6 +36,11 @@ namespace ondemand = simdjson::ondemand;
 using simdjson::error_code;
 using simdjson::SUCCESS;
 using std::string_view;
+
+/* C++ knows the structs by these names, since functions of C hide theirs. */
+using Device = struct kx_json_device;
+using Event = struct kx_json_event;
+using Pick = struct kx_json_pick;
 
 static_assert(KX_JSON_PADDING >= simdjson::SIMDJSON_PADDING, "json.h promises enough");
 
@@ -217,13 +227,6 @@ class Fields
 #define KX_HOT [[gnu::always_inline]] inline
 #define KX_COLD [[gnu::noinline]]
 
-/* Instead of ==, which is a template of the standard library: where the compiler does not inline
- * it, both builds would bring a function of the same name. */
-bool same(string_view a, string_view b)
-{
-    return a.size() == b.size() && (a.empty() || memcmp(a.data(), b.data(), a.size()) == 0);
-}
-
 string_view trimmed(string_view token)
 {
     while (!token.empty() && strchr(" \t\r\n", token.back()))
@@ -243,10 +246,10 @@ KX_COLD error_code absent(State &state, string_view token)
 {
     token = trimmed(token);
     const char first = token.empty() ? '\0' : token.front();
-    if (same(token, "0") || same(token, "null"))
+    if (token == "0" || token == "null")
         return SUCCESS;
-    if (first != '{' && first != '[' && first != '"' && !same(token, "true") &&
-        !same(token, "false") && !kx_json_number_valid(token.data(), token.size()))
+    if (first != '{' && first != '[' && first != '"' && token != "true" && token != "false" &&
+        !kx_json_number_valid(token.data(), token.size()))
         return simdjson::TAPE_ERROR;
     state.notes.wrong_type++;
     return SUCCESS;
