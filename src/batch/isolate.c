@@ -43,17 +43,9 @@ void kx_isolate_split(struct kx_isolate *isolate)
     top->first = middle;
 }
 
-void kx_isolate_sent(struct kx_isolate *isolate)
-{
-    KX_ASSERT(isolate->depth > 0);
-    isolate->depth--;
-    kx_isolate_end_run(isolate);
-}
-
 void kx_isolate_end_run(struct kx_isolate *isolate)
 {
     isolate->run = 0;
-    isolate->aside_count = 0;
 }
 
 static void
@@ -72,7 +64,7 @@ bool kx_isolate_same(const struct kx_isolate *isolate,
 {
     char reason[KX_ERROR_TEXT_MAX];
     reason_of(reason, view, err);
-    return isolate->run > 0 && strcmp(reason, isolate->reason) == 0;
+    return strcmp(reason, isolate->reason) == 0;
 }
 
 bool kx_isolate_set_aside(struct kx_isolate *isolate,

@@ -45,10 +45,8 @@ bool kx_isolate_next(struct kx_isolate *isolate,
                      struct kx_batch *ret_view);
 /* Cuts the view in halves; it holds more than one record. */
 void kx_isolate_split(struct kx_isolate *isolate);
-/* The view was taken: it is through, and the run is over. */
-void kx_isolate_sent(struct kx_isolate *isolate);
-/* Whether a refusal for that reason belongs to the run. If not, the caller first settles what is
- * set aside and ends the run. */
+/* Whether a refusal for that reason belongs to the run. If not, or when the far end takes a record,
+ * the caller settles what is set aside and ends the run. */
 bool kx_isolate_same(const struct kx_isolate *isolate,
                      const struct kx_batch *view,
                      const struct kx_error *err);

@@ -234,7 +234,7 @@ static void seal_whole(struct kx_open_batch *open, struct kx_sealed *sealed)
     open->store = empty;
     if (sealed->store.slots != kx_open_live(open))
         kx_store_squeeze(&sealed->store);
-    kx_sealed_begin(sealed, live_bytes(open), open->events.records, open->opened_ns);
+    kx_sealed_begin(sealed, open->events.records, open->opened_ns);
     clear(open);
 }
 
@@ -261,7 +261,7 @@ static bool seal_oldest(struct kx_open_batch *open, struct kx_sealed *sealed)
         take_out(open, slot);
     }
     open->head = slot;
-    kx_sealed_begin(sealed, bytes, events, open->opened_ns);
+    kx_sealed_begin(sealed, events, open->opened_ns);
     if (kx_open_live(open) == 0)
         clear(open);
     return true;

@@ -118,10 +118,11 @@ static void log_sender(struct kx_pipe *pipe, uint64_t now_ns)
     if (report->called && kx_log_enabled(KX_LOG_DEBUG))
         kx_log(KX_LOG_DEBUG, pipe->component,
                "batch %" PRIu64 ": %" PRIu32 " records %s in %.1f ms, %" PRIu32
-               " delivered, next try in %.1f s%s%s",
+               " delivered, the oldest after %.2f s, next try in %.1f s%s%s",
                report->sequence, report->records, outcome_name(report->outcome),
-               (double)report->took_ns / 1e6, report->delivered, (double)report->wait_ns / 1e9,
-               report->err != NULL ? ": " : "", report->err != NULL ? report->err->text : "");
+               (double)report->took_ns / 1e6, report->delivered, (double)report->age_ns / 1e9,
+               (double)report->wait_ns / 1e9, report->err != NULL ? ": " : "",
+               report->err != NULL ? report->err->text : "");
 }
 
 static void log_worker(struct kx_pipe *pipe, uint64_t now_ns)

@@ -18,10 +18,9 @@ static uint64_t mask(const struct kx_sealed *sealed, uint32_t w)
     return bits >= BITS ? UINT64_MAX : (1ull << bits) - 1;
 }
 
-void kx_sealed_begin(struct kx_sealed *sealed, uint64_t bytes, uint32_t events, uint64_t opened_ns)
+void kx_sealed_begin(struct kx_sealed *sealed, uint32_t events, uint64_t opened_ns)
 {
     struct kx_store *store = &sealed->store;
-    sealed->bytes = bytes;
     sealed->records = sealed->pending = store->slots;
     sealed->delivered = 0;
     sealed->events = events;
@@ -90,11 +89,7 @@ uint32_t
 kx_sealed_settle_rest(struct kx_sealed *sealed, struct kx_counters *counters, enum kx_counter end)
 {
     uint32_t rest = sealed->pending;
-    for (uint32_t w = 0; w < words(sealed); w++) {
-        sealed->store.settled[w] |= mask(sealed, w);
-        sealed->store.done[w] |= mask(sealed, w);
-    }
-    sealed->pending = 0;
+    sealed->pending = 0; /* the bits are of no use any more */
     kx_count(counters, end, rest);
     return rest;
 }

@@ -19,7 +19,6 @@ struct kx_sealed {
     struct kx_batch view; /* all its records */
     struct kx_store store;
     uint64_t sequence; /* of the sink's batches, from 1, without gaps */
-    uint64_t bytes;    /* of its records */
     uint32_t records;
     uint32_t events;        /* of these */
     uint32_t pending;       /* records not settled yet */
@@ -29,7 +28,7 @@ struct kx_sealed {
 };
 
 /* Makes the view of what the store holds; nothing is done, nothing settled. */
-void kx_sealed_begin(struct kx_sealed *sealed, uint64_t bytes, uint32_t events, uint64_t opened_ns);
+void kx_sealed_begin(struct kx_sealed *sealed, uint32_t events, uint64_t opened_ns);
 
 /* Settles as delivered what a sink marked done since the last time. Returns how many. */
 uint32_t kx_sealed_settle_done(struct kx_sealed *sealed, struct kx_counters *counters);
@@ -39,7 +38,7 @@ bool kx_sealed_settle(struct kx_sealed *sealed,
                       uint32_t slot,
                       struct kx_counters *counters,
                       enum kx_counter end);
-/* Settles whatever is left as `end`. Returns how many. */
+/* Settles whatever is left as `end`: the batch is over. Returns how many. */
 uint32_t
 kx_sealed_settle_rest(struct kx_sealed *sealed, struct kx_counters *counters, enum kx_counter end);
 

@@ -213,14 +213,13 @@ static void wait_for(struct kx_sender *sender, uint64_t now_ns, uint64_t wait_ns
 static void succeed(struct kx_sender *sender, uint64_t now_ns, int64_t wall_ns)
 {
     kx_backoff_reset(&sender->backoff);
-    sender->not_before_ns = 0;
     set_state(sender, KX_SINK_OK, "", now_ns, wall_ns);
 }
 
-static void retry(struct kx_sender *sender, uint64_t now_ns, int64_t wall_ns)
+/* asked: how long the far end wants to be left alone; 0 = it did not say. */
+static void retry(struct kx_sender *sender, uint64_t asked, uint64_t now_ns, int64_t wall_ns)
 {
     uint64_t wait = kx_backoff_next_ns(&sender->backoff);
-    uint64_t asked = sender->view.retry_after_ns;
     if (asked > RETRY_AFTER_MAX_NS)
         asked = RETRY_AFTER_MAX_NS;
     /* The far end's own word, with a little jitter above it: it tells every client the same. */
@@ -288,7 +287,6 @@ rejected(struct kx_sender *sender, struct kx_sealed *sealed, uint64_t now_ns, in
     kx_count(sender->params.env.counters, KX_C_REJECTIONS, 1);
     /* The far end answers: what comes next is no repetition. */
     kx_backoff_reset(&sender->backoff);
-    sender->tries = 0;
     if (sender->view.end - sender->view.first > 1) {
         kx_isolate_split(&sender->isolate);
         return;
@@ -317,6 +315,7 @@ static void conclude_delivery(struct kx_sender *sender,
     sender->report.records = sender->view.end - sender->view.first;
     sender->report.delivered = delivered;
     sender->report.took_ns = now_ns - sender->called_ns;
+    sender->report.age_ns = now_ns - sealed->opened_ns;
     if (outcome != KX_SENT)
         sender->report.err = &sender->err;
     if (delivered > 0) {
@@ -328,20 +327,17 @@ static void conclude_delivery(struct kx_sender *sender,
     }
     learn_bytes_max(sender, sender->view.bytes_max);
     /* Of a view that is too large, splitting is what comes next, not a wait and not a verdict. */
-    if ((outcome == KX_RETRY || outcome == KX_REJECTED) && sender->view.bytes_max > 0 &&
-        too_large(sender, &sender->view)) {
+    if ((outcome == KX_RETRY || outcome == KX_REJECTED) && too_large(sender, &sender->view)) {
         sender->tries = 0;
         return;
     }
+    sender->tries = outcome == KX_RETRY ? sender->tries + 1 : 0;
     switch (outcome) {
     case KX_SENT:
-        kx_isolate_sent(&sender->isolate);
-        sender->tries = 0;
         succeed(sender, now_ns, wall_ns);
         break;
     case KX_RETRY:
-        sender->tries++;
-        retry(sender, now_ns, wall_ns);
+        retry(sender, sender->view.retry_after_ns, now_ns, wall_ns);
         break;
     case KX_HOLD:
         hold(sender, sender->err.text, now_ns, wall_ns);
@@ -365,7 +361,7 @@ conclude_idle(struct kx_sender *sender, enum kx_outcome outcome, uint64_t now_ns
         break;
     case KX_REJECTED: /* there was nothing to refuse */
     case KX_RETRY:
-        retry(sender, now_ns, wall_ns);
+        retry(sender, 0, now_ns, wall_ns);
         break;
     case KX_HOLD:
         hold(sender, sender->err.text, now_ns, wall_ns);
@@ -414,7 +410,6 @@ deliver(struct kx_sender *sender, struct kx_sealed *sealed, uint64_t now_ns, int
 {
     if (sender->begun != sealed->sequence) {
         sender->begun = sealed->sequence;
-        sender->tries = 0;
         kx_isolate_begin(&sender->isolate, sealed);
     }
     struct kx_batch *view = &sender->view;
@@ -454,7 +449,6 @@ static enum kx_step step_idle(struct kx_sender *sender, uint64_t now_ns, uint64_
         *ret_until_ns = due;
         return KX_STEP_SLEEP;
     }
-    sender->view = (struct kx_batch){0};
     struct kx_call call;
     begin_call(sender, now_ns, &call);
     sender->outcome = sender->params.ops->idle(sender->self, &call, &sender->err);

@@ -46,12 +46,13 @@ struct kx_sender_params {
 struct kx_sender_report {
     bool changed; /* status has another state than before the step */
     const struct kx_sink_status *status;
-    bool called; /* a delivery came back; the next six are of it */
+    bool called; /* a delivery came back; the next seven are of it */
     enum kx_outcome outcome;
     uint64_t sequence;
     uint32_t records;
     uint32_t delivered;
     uint64_t took_ns;
+    uint64_t age_ns;            /* since the batch's oldest record came */
     uint64_t wait_ns;           /* before the next try; 0 = none */
     uint32_t condemned;         /* records given up as rejected */
     const struct kx_error *err; /* of the call, or of the condemned records; NULL = none */

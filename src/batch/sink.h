@@ -85,7 +85,7 @@ struct kx_sink_env {
     struct kx_counters *counters;   /* of the sender thread: kx_count */
 };
 
-struct kx_probe; /* the collector of `kismet-export probe`, batch/probe.h */
+struct kx_probe; /* the lines of `kismet-export probe`, base/probe.h */
 
 struct kx_sink_ops {
     const char *type;
@@ -104,7 +104,8 @@ struct kx_sink_ops {
                                struct kx_error *err);
     /* About once a second while there is no batch; may be NULL. */
     enum kx_outcome (*idle)(void *self, const struct kx_call *call, struct kx_error *err);
-    /* Says what is wrong with this end and how to mend it; may be NULL. */
+    /* Says line by line what is right and wrong with this end, and how to mend it; may be NULL. A
+     * failure is one of the probe's lines: the code says only that probing itself failed. */
     enum kx_code (*probe)(void *self, struct kx_probe *probe);
     /* NULL-safe. */
     void (*close)(void *self);

@@ -132,8 +132,8 @@ static void seal_full(struct kx_worker *worker)
 
 static void take(struct kx_worker *worker, const struct kx_record *record, uint64_t now_ns)
 {
-    if (!kx_open_fits(&worker->open, record->length) && !seal(worker))
-        press(worker);
+    if (!kx_open_fits(&worker->open, record->length))
+        seal(worker); /* if it cannot, the record makes the batch full, or replaces another */
     kx_open_add(&worker->open, record, now_ns);
     seal_full(worker);
 }

@@ -205,6 +205,10 @@ fake_deliver(void *self, struct kx_batch *batch, const struct kx_call *call, str
     outcome = fake_answer(batch, outcome, err);
     for (uint32_t i = 0; batch->next != NULL && i < fake.confirm_next && i < batch->next->end; i++)
         fake_confirm(batch->next, i);
+    if (batch->next != NULL) { /* and is untidy */
+        batch->next->retry_after_ns = batch->next->bytes_max = 1;
+        batch->next->reason[0] = '?';
+    }
     return outcome;
 }
 

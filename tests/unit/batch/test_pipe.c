@@ -10,8 +10,8 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { PIPES = 3, DEVICES = 2000, WAIT_S = 20 };
@@ -423,13 +423,37 @@ static bool thread_named(const char *name)
     return found;
 }
 
-static size_t lines_with(FILE *file, const char *what)
+/* Standard error goes into a file meanwhile. */
+static FILE *log_file;
+static int log_saved;
+
+static void log_begin(void)
 {
-    char line[KX_LOG_LINE_MAX];
+    log_file = tmpfile();
+    log_saved = dup(STDERR_FILENO);
+    assert_non_null(log_file);
+    assert_true(dup2(fileno(log_file), STDERR_FILENO) >= 0);
+    kx_log_level_set(KX_LOG_DEBUG);
+}
+
+static void log_end(void)
+{
+    dup2(log_saved, STDERR_FILENO);
+    close(log_saved);
+    kx_log_level_set(KX_LOG_ERROR);
+    fclose(log_file);
+}
+
+static size_t lines_with(const char *what)
+{
+    char path[64], line[KX_LOG_LINE_MAX];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fileno(log_file));
+    FILE *file = fopen(path, "r"); /* with a position of its own */
+    assert_non_null(file);
     size_t count = 0;
-    rewind(file);
     while (fgets(line, sizeof line, file) != NULL)
         count += strstr(line, what) != NULL;
+    fclose(file);
     return count;
 }
 
@@ -444,16 +468,14 @@ static bool state_is(enum kx_sink_state wanted)
 static void test_lines_and_names(void **state)
 {
     (void)state;
-    FILE *log = tmpfile();
-    assert_non_null(log);
-    int saved = dup(STDERR_FILENO);
-    assert_true(dup2(fileno(log), STDERR_FILENO) >= 0);
-    kx_log_level_set(KX_LOG_DEBUG);
+    log_begin();
     begin(1);
     start(0, &series_ops);
     WAIT(thread_named("s:end-0-with-a-") && thread_named("w:end-0-with-a-"));
     offer_some(10);
-    WAIT(state_is(KX_SINK_OK));
+    WAIT(lines_with("delivering") == 1);
+    assert_int_equal(lines_with("delivering again"), 0);
+    assert_true(state_is(KX_SINK_OK));
     atomic_store(&ends[0].answer, KX_HOLD);
     offer_some(10);
     WAIT(state_is(KX_SINK_HELD));
@@ -468,19 +490,81 @@ static void test_lines_and_names(void **state)
     WAIT(state_is(KX_SINK_GONE));
     kx_ring_close(ring);
     join(0);
-    dup2(saved, STDERR_FILENO);
-    close(saved);
-    kx_log_level_set(KX_LOG_ERROR);
-    static const char component[] = "sink end-0-with-a-long-name: ";
-    assert_true(lines_with(log, component) >= 4);
-    assert_int_equal(lines_with(log, "delivering"), 2);
-    assert_int_equal(lines_with(log, "delivering again"), 1);
-    assert_int_equal(lines_with(log, "held, tried again"), 1);
-    assert_int_equal(lines_with(log, "SIGHUP: the end says 2"), 1);
-    assert_int_equal(lines_with(log, "over, what still comes"), 1);
-    assert_true(lines_with(log, "batch 1: ") == 1 && lines_with(log, " records sent in ") >= 2);
-    fclose(log);
+    assert_true(lines_with("sink end-0-with-a-long-name: ") >= 4);
+    assert_int_equal(lines_with("delivering"), 2);
+    assert_int_equal(lines_with("delivering again"), 1);
+    assert_int_equal(lines_with("held, tried again"), 1);
+    assert_int_equal(lines_with("SIGHUP: the end says 2"), 1);
+    assert_int_equal(lines_with("over, what still comes"), 1);
+    assert_true(lines_with("batch 1: ") == 1 && lines_with(" records sent in ") >= 2);
+    log_end();
     expect_account(0);
+    end();
+}
+
+/* An end that comes and goes is not a novel: four lines each ten seconds, and nothing is lost. */
+static void test_lines_are_limited(void **state)
+{
+    (void)state;
+    log_begin();
+    begin(1);
+    uint64_t begun_ns = kx_clock_boot_ns();
+    start(0, &series_ops);
+    for (int i = 0; i < 20; i++) {
+        atomic_store(&ends[0].answer, KX_RETRY);
+        offer_some(2);
+        WAIT(state_is(KX_SINK_RETRYING));
+        atomic_store(&ends[0].answer, KX_SENT);
+        WAIT(state_is(KX_SINK_OK));
+    }
+    kx_ring_close(ring);
+    join(0);
+    size_t windows = 1 + (size_t)((kx_clock_boot_ns() - begun_ns) / S(10));
+    size_t lines = lines_with("cannot deliver, trying again") + lines_with(": delivering");
+    assert_true(lines >= 4 && lines <= 4 * windows);
+    log_end();
+    expect_account(0);
+    end();
+}
+
+static void test_pressure_lines(void **state)
+{
+    (void)state;
+    int fds[2];
+    assert_int_equal(pipe(fds), 0);
+    log_begin();
+    begin(1);
+    ends[0].hang_fd = fds[0];
+    start(0, &series_ops);
+    WAIT((offer_some(50), lines_with("slower than its input") > 0));
+    close(fds[1]);
+    WAIT((offer_some(1), lines_with("keeps up again") > 0));
+    kx_ring_close(ring);
+    join(0);
+    assert_int_equal(lines_with("slower than its input: 4 batches wait"), 1);
+    log_end();
+    close(fds[0]);
+    expect_account(0);
+    end();
+}
+
+/* Nothing to do costs nothing: the processor's time, not the clock's. */
+static void test_idle_does_not_spin(void **state)
+{
+    (void)state;
+    begin(1);
+    start(0, &series_ops);
+    offer_some(5); /* both threads have had work, and none is left */
+    WAIT(state_is(KX_SINK_OK));
+    struct timespec before, after;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
+    poll(NULL, 0, 300);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
+    int64_t used_ns =
+        (int64_t)(after.tv_sec - before.tv_sec) * 1000000000 + after.tv_nsec - before.tv_nsec;
+    assert_true(used_ns < (int64_t)MS(100));
+    kx_ring_close(ring);
+    join(0);
     end();
 }
 
@@ -494,6 +578,9 @@ int main(void)
         cmocka_unit_test(test_left_behind),
         cmocka_unit_test(test_starts_that_fail),
         cmocka_unit_test(test_lines_and_names),
+        cmocka_unit_test(test_lines_are_limited),
+        cmocka_unit_test(test_pressure_lines),
+        cmocka_unit_test(test_idle_does_not_spin),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,161 +1,7 @@
-/* The sender against a scripted sink: every outcome, every stop, and an account that adds up. */
-#include "fake.h"
+/* The sender against a scripted sink: every outcome, and an account that adds up. */
+#include "sending.h"
 
-#include "base/clock.h"
 #include "batch/isolate.h"
-#include "batch/queue.h"
-#include "batch/sender.h"
-
-static struct kx_wake *worker_wake, *sender_wake;
-static struct kx_queue *queue;
-static struct kx_counters *counters;
-static struct kx_board *board;
-static struct kx_sender *sender;
-static uint64_t now_ns, sequence;
-static uint64_t pushed;
-static uint32_t condemned; /* by the reports */
-
-static int setup(void **state)
-{
-    (void)state;
-    static char name[] = "db";
-    static struct kx_sink_config sink = {.name = name};
-    static struct kx_config config;
-    fake_reset();
-    fake_ops.idle = NULL;
-    now_ns = S(1000);
-    sequence = pushed = condemned = 0;
-    assert_int_equal(kx_wake_create(&worker_wake, NULL), KX_OK);
-    assert_int_equal(kx_wake_create(&sender_wake, NULL), KX_OK);
-    assert_int_equal(kx_queue_create(&queue, worker_wake, sender_wake, NULL), KX_OK);
-    assert_int_equal(kx_board_create(&board, 0, 1, NULL), KX_OK);
-    counters = kx_counters_create();
-    assert_non_null(counters);
-    struct kx_sender_params params = {
-        .sink = &sink,
-        .ops = &fake_ops,
-        .env = {.config = &config, .board = board, .counters = counters},
-        .queue = queue,
-        .wake = sender_wake,
-        .stop_fd = -1,
-        .index = 0};
-    struct kx_error err;
-    fake.open = KX_ERR_CONFIG;
-    assert_int_equal(kx_sender_create(&sender, &params, &err), KX_ERR_CONFIG);
-    assert_string_equal(err.text, "no such place");
-    fake.open = KX_OK;
-    assert_int_equal(kx_sender_create(&sender, &params, &err), KX_OK);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    kx_sender_destroy(sender);
-    kx_sender_destroy(NULL);
-    assert_int_equal(fake.opened, 1);
-    assert_int_equal(fake.closed, 1);
-    kx_queue_destroy(queue);
-    kx_wake_destroy(worker_wake);
-    kx_wake_destroy(sender_wake);
-    kx_board_destroy(board);
-    kx_counters_destroy(counters);
-    return 0;
-}
-
-static uint64_t count_of(enum kx_counter counter)
-{
-    return kx_counter_get(counters, counter);
-}
-
-/* A batch of that many records, every fourth an event, numbered on. */
-static void push(uint32_t records)
-{
-    union made made;
-    assert_true(kx_queue_room(queue));
-    struct kx_sealed *sealed = kx_queue_blank(queue);
-    uint64_t bytes = 0;
-    uint32_t events = 0;
-    for (uint32_t i = 0; i < records; i++) {
-        sequence++;
-        bool event = sequence % 4 == 0;
-        const struct kx_record *record =
-            event ? made_event(&made, sequence, 100) : made_device(&made, i, 1, sequence, 10);
-        assert_true(kx_store_append(&sealed->store, record));
-        bytes += record->length;
-        events += event;
-    }
-    kx_sealed_begin(sealed, bytes, events, now_ns);
-    kx_queue_push(queue, sealed);
-    pushed += records;
-}
-
-/* Steps until the sender wants to sleep or ends. Returns until when it sleeps; UINT64_MAX = end. */
-static uint64_t run(void)
-{
-    for (int steps = 0; steps < 100000; steps++) {
-        uint64_t until_ns = 12345;
-        enum kx_step step = kx_sender_step(sender, now_ns, (int64_t)now_ns, &until_ns);
-        condemned += kx_sender_report(sender)->condemned;
-        if (step == KX_STEP_END)
-            return UINT64_MAX;
-        if (step == KX_STEP_SLEEP) {
-            assert_int_not_equal(until_ns, 12345);
-            assert_true(until_ns == 0 || until_ns > now_ns);
-            assert_false(kx_sender_ready(sender));
-            return until_ns;
-        }
-        assert_true(kx_sender_alive_ns(sender) > now_ns);
-        now_ns += MS(1);
-    }
-    fail_msg("the sender does not come to rest");
-    return 0;
-}
-
-static void expect_state(enum kx_sink_state state, const char *text)
-{
-    struct kx_sink_status status;
-    kx_board_sink_get(board, 0, &status);
-    assert_string_equal(status.name, "db");
-    assert_int_equal(status.state, state);
-    assert_non_null(strstr(status.text, text));
-}
-
-/* What was pushed is what became of it; `pending` of it is still there. */
-static void
-expect_account(uint64_t delivered, uint64_t rejected, uint64_t stopped, uint64_t pending)
-{
-    assert_int_equal(count_of(KX_C_DELIVERED), delivered);
-    assert_int_equal(count_of(KX_C_SENDER_DROPPED_REJECTED), rejected);
-    assert_int_equal(count_of(KX_C_SENDER_DROPPED_STOP), stopped);
-    assert_int_equal(kx_queue_pending(queue), pending);
-    assert_int_equal(delivered + rejected + stopped + count_of(KX_C_SENDER_DROPPED_GONE) + pending,
-                     pushed);
-    assert_int_equal(fake.taken_count, delivered);
-    assert_int_equal(condemned, rejected);
-    uint64_t events = 0;
-    for (size_t i = 0; i < fake.taken_count; i++)
-        events += fake.taken[i] % 4 == 0;
-    assert_int_equal(count_of(KX_C_DELIVERED_EVENTS), events);
-}
-
-/* In order, each once. */
-static void expect_taken_in_order(void)
-{
-    for (size_t i = 1; i < fake.taken_count; i++)
-        assert_true(fake.taken[i] > fake.taken[i - 1]);
-}
-
-static void close_and_end(void)
-{
-    kx_queue_close(queue);
-    assert_true(kx_sender_ready(sender));
-    assert_true(run() == UINT64_MAX);
-    kx_sender_close(sender);
-    kx_sender_close(sender);
-    assert_int_equal(fake.closed, 1);
-    assert_true(kx_sender_alive_ns(sender) == UINT64_MAX);
-}
 
 static void test_sent(void **state)
 {
@@ -186,10 +32,15 @@ static void test_sent(void **state)
 static void test_report(void **state)
 {
     (void)state;
-    static const enum kx_outcome script[] = {KX_RETRY};
+    static const enum kx_outcome script[] = {KX_HOLD, KX_RETRY};
     fake.script = script;
-    fake.script_length = 1;
+    fake.script_length = 2;
+    fake.confirm = 3;
     push(10);
+    run();
+    fake.confirm = 2;
+    now_ns += S(3) - MS(1);
+    kx_sender_poke(sender);
     uint64_t until_ns;
     assert_int_equal(kx_sender_step(sender, now_ns, 1, &until_ns), KX_STEP_AGAIN);
     assert_false(kx_sender_report(sender)->called); /* the call is told of in the next step */
@@ -200,9 +51,11 @@ static void test_report(void **state)
     assert_int_equal(report->status->state, KX_SINK_RETRYING);
     assert_int_equal(report->status->since_ns, 2);
     assert_int_equal(report->took_ns, MS(7));
+    assert_int_equal(report->age_ns, S(3) + MS(7));
     assert_int_equal(report->wait_ns, until_ns - now_ns - MS(7));
     assert_string_equal(report->err->text, "outcome 1");
-    assert_int_equal(report->records, 10);
+    assert_int_equal(report->records, 7); /* from the fourth on */
+    assert_int_equal(report->delivered, 2);
     assert_int_equal(report->sequence, 1);
     assert_int_equal(kx_sender_step(sender, now_ns + MS(8), 3, &until_ns), KX_STEP_SLEEP);
     report = kx_sender_report(sender);
@@ -210,6 +63,87 @@ static void test_report(void **state)
     now_ns = until_ns;
     run();
     expect_account(10, 0, 0, 0);
+}
+
+/* What the board says, and when: a change at once, deliveries each second and at the end. */
+static void test_board(void **state)
+{
+    (void)state;
+    struct kx_sink_status status;
+    push(1);
+    run();
+    kx_board_sink_get(board, 0, &status);
+    int64_t first = status.last_delivery_ns;
+    assert_true(first > 0);
+    now_ns += MS(100);
+    push(1);
+    run();
+    kx_board_sink_get(board, 0, &status);
+    assert_int_equal(status.last_delivery_ns, first);
+    now_ns += MS(950);
+    run();
+    kx_board_sink_get(board, 0, &status);
+    int64_t second = status.last_delivery_ns;
+    assert_true(second > first);
+    push(1);
+    close_and_end();
+    kx_board_sink_get(board, 0, &status);
+    assert_true(status.last_delivery_ns > second);
+}
+
+/* Two kinds of hold: one state, two texts. */
+static void test_texts(void **state)
+{
+    (void)state;
+    fake.then = KX_HOLD;
+    push(20);
+    run();
+    expect_state(KX_SINK_HELD, "outcome 2");
+    fake.then = KX_REJECTED;
+    kx_sender_poke(sender);
+    run();
+    expect_state(KX_SINK_HELD, "rejected_all");
+}
+
+static enum kx_outcome
+silent_deliver(struct kx_batch *batch, const struct kx_call *call, struct kx_error *err)
+{
+    (void)batch;
+    assert_true(kx_sender_alive_ns(sender) > call->deadline_ns); /* the watchdog waits as long */
+    assert_int_equal(err->text[0], 0);
+    return fake.call_count++ == 0 ? KX_RETRY : KX_SENT;
+}
+
+/* A sink that neither marks what it confirms nor says why it does not. */
+static void test_terse_sink(void **state)
+{
+    (void)state;
+    fake.deliver = silent_deliver;
+    push(70);
+    uint64_t until_ns = run();
+    expect_state(KX_SINK_RETRYING, "");
+    now_ns = until_ns;
+    run();
+    assert_int_equal(fake.call_count, 2);
+    assert_int_equal(count_of(KX_C_DELIVERED), 70);
+    assert_int_equal(kx_queue_pending(queue), 0);
+}
+
+static void test_tries(void **state)
+{
+    (void)state;
+    static const enum kx_outcome script[] = {KX_RETRY, KX_RETRY, KX_REJECTED, KX_RETRY, KX_SENT,
+                                             KX_RETRY, KX_HOLD,  KX_SENT,     KX_SENT};
+    static const uint32_t tries[] = {0, 1, 2, 0, 1, 0, 1, 0, 0};
+    fake.script = script;
+    fake.script_length = 9;
+    push(2);
+    push(1);
+    for (uint64_t until_ns; (until_ns = run()) != 0;)
+        now_ns = until_ns;
+    assert_int_equal(fake.call_count, 9);
+    for (size_t i = 0; i < 9; i++)
+        assert_int_equal(fake.calls[i].tries, tries[i]);
 }
 
 static void test_retry(void **state)
@@ -267,6 +201,24 @@ static void test_backoff_grows_to_its_cap(void **state)
     }
     assert_true(longest > S(10));
     assert_int_equal(count_of(KX_C_RETRIES), 200);
+    /* A stop, a taken record and a refusal each begin it anew. */
+    for (uint64_t i = 0; i < 20; i++) {
+        kx_sender_stop(sender, now_ns + S(100000) + i);
+        assert_true(run() <= now_ns + MS(500));
+    }
+    for (int i = 0; i < 20; i++) {
+        now_ns += S(1);
+        run();
+        run();
+        now_ns += S(4);
+        run();
+        fake.then = i % 2 == 0 ? KX_SENT : KX_REJECTED;
+        kx_sender_poke(sender);
+        run();
+        fake.then = KX_RETRY;
+        push(1);
+        assert_true(run() <= now_ns + MS(500));
+    }
 }
 
 static void test_retry_after(void **state)
@@ -288,6 +240,23 @@ static void test_retry_after(void **state)
     fake.then = KX_SENT;
     run();
     expect_account(1, 0, 0, 0);
+}
+
+static void stop_now(void)
+{
+    kx_sender_stop(sender, now_ns + S(6));
+}
+
+static void poke_now(void)
+{
+    kx_sender_poke(sender);
+}
+
+static void test_signals(void **state)
+{
+    (void)state;
+    assert_true(signals_sender(poke_now));
+    assert_true(signals_sender(stop_now));
 }
 
 static void test_hold(void **state)
@@ -318,7 +287,7 @@ static void test_bisect_one_to_many(void **state)
 {
     (void)state;
     uint64_t seed = 7;
-    for (uint32_t bad = 1; bad <= 40; bad++) {
+    for (uint32_t bad = 1; bad <= 80; bad++) {
         uint32_t poisoned = 0;
         /* Spread over three batches; never 50 running, never all of one. */
         while (poisoned < bad) {
@@ -335,7 +304,7 @@ static void test_bisect_one_to_many(void **state)
             assert_false(fake.poison[fake.taken[i]]);
         assert_true(count_of(KX_C_REJECTIONS) >= bad);
         assert_int_equal(count_of(KX_C_HOLDS), 0);
-        if (bad < 40) {
+        if (bad < 80) {
             teardown(NULL);
             setup(NULL);
         }
@@ -373,6 +342,22 @@ static void test_other_reasons_are_bad_records(void **state)
     assert_int_equal(count_of(KX_C_BATCHES), 0);
 }
 
+/* A batch's memory goes round; its account does not. */
+static void test_no_batch_is_delivered_twice(void **state)
+{
+    (void)state;
+    for (int i = 0; i < KX_QUEUE_PLACES; i++)
+        push(3);
+    run();
+    assert_int_equal(count_of(KX_C_BATCHES), KX_QUEUE_PLACES);
+    fake.then = KX_REJECTED;
+    for (int i = 0; i < KX_QUEUE_PLACES; i++)
+        push(3);
+    run();
+    assert_int_equal(count_of(KX_C_BATCHES), KX_QUEUE_PLACES);
+    expect_account(12, 12, 0, 0);
+}
+
 static void hold_whole_batch(uint32_t records, bool in_text)
 {
     fake.reason_in_text = in_text;
@@ -388,13 +373,13 @@ static void hold_whole_batch(uint32_t records, bool in_text)
     assert_true(until_ns > now_ns + S(59) && until_ns <= now_ns + S(60));
     expect_account(0, 0, 0, records);
     assert_int_equal(count_of(KX_C_HOLDS), 2);
-    /* Mended; but one record is a bad one all the same. */
+    /* Mended; but two records are bad ones all the same, the first among them. */
     fake.then = KX_SENT;
-    fake.poison[2] = true;
+    fake.poison[1] = fake.poison[3] = true;
     now_ns = until_ns;
     run();
     expect_taken_in_order();
-    expect_account(records - 1, 1, 0, 0);
+    expect_account(records - 2, 2, 0, 0);
     expect_state(KX_SINK_OK, "");
 }
 
@@ -510,6 +495,12 @@ static void test_bytes_max(void **state)
     push(1);
     run();
     expect_account(40, 1, 0, 0);
+    /* A limit under every record: one at a time. */
+    fake.bytes_max = 10;
+    push(8);
+    run();
+    expect_account(48, 1, 0, 0);
+    assert_int_equal(kx_queue_bytes_max(queue), 10);
 }
 
 static void test_next_begun_early(void **state)
@@ -619,133 +610,6 @@ static void test_deadline_of_a_call(void **state)
     assert_int_equal(fake.calls[1].deadline_ns, deadline_ns);
 }
 
-/* --- a stop in each state --- */
-
-static void test_stop_with_nothing(void **state)
-{
-    (void)state;
-    fake_ops.idle = fake_idle;
-    run();
-    uint64_t deadline_ns = now_ns + S(6);
-    kx_sender_stop(sender, deadline_ns);
-    assert_true(kx_sender_ready(sender));
-    assert_int_equal(run(), deadline_ns); /* the worker has not closed yet */
-    assert_int_equal(fake.idle_count, 1);
-    now_ns = deadline_ns;
-    assert_int_equal(run(), 0); /* nor now: no spinning */
-    close_and_end();
-    expect_account(0, 0, 0, 0);
-}
-
-static void test_stop_delivers_what_is_there(void **state)
-{
-    (void)state;
-    kx_sender_stop(sender, now_ns + S(6));
-    push(5);
-    push(5);
-    run();
-    close_and_end();
-    expect_account(10, 0, 0, 0);
-}
-
-static void test_stop_while_retrying(void **state)
-{
-    (void)state;
-    fake.then = KX_RETRY;
-    fake.retry_after_ns = S(600);
-    push(5);
-    run();
-    size_t calls = fake.call_count;
-    uint64_t deadline_ns = now_ns + S(6);
-    kx_sender_stop(sender, deadline_ns);
-    assert_int_equal(run(), deadline_ns); /* tried at once, then waits no longer than this */
-    assert_int_equal(fake.call_count, calls + 1);
-    now_ns = deadline_ns;
-    run();
-    assert_int_equal(fake.call_count, calls + 1);
-    push(3); /* what comes too late is counted too */
-    run();
-    expect_account(0, 0, 8, 0);
-    close_and_end();
-}
-
-static void test_stop_while_retrying_succeeds(void **state)
-{
-    (void)state;
-    fake.then = KX_RETRY;
-    push(5);
-    run();
-    kx_sender_stop(sender, now_ns + S(6));
-    run();
-    fake.then = KX_SENT;
-    now_ns += S(1);
-    run();
-    close_and_end();
-    expect_account(5, 0, 0, 0);
-}
-
-static void test_stop_while_held(void **state)
-{
-    (void)state;
-    fake.then = KX_HOLD;
-    fake.confirm = 2;
-    push(5);
-    push(5);
-    run();
-    expect_account(2, 0, 0, 8);
-    kx_sender_stop(sender, now_ns + S(6));
-    /* Tried once more, and given up without waiting: nobody mends it now. */
-    assert_int_equal(run(), 0);
-    assert_int_equal(fake.call_count, 2);
-    expect_account(4, 0, 6, 0);
-    close_and_end();
-    expect_state(KX_SINK_HELD, "outcome 2");
-}
-
-static void test_stop_while_all_is_rejected(void **state)
-{
-    (void)state;
-    fake.then = KX_REJECTED;
-    push(100);
-    run();
-    expect_state(KX_SINK_HELD, "rejected_all");
-    kx_sender_stop(sender, now_ns + S(6));
-    run();
-    expect_account(0, 0, 100, 0);
-    close_and_end();
-}
-
-static void test_stop_in_the_middle_of_a_bisection(void **state)
-{
-    (void)state;
-    for (uint32_t i = 1; i <= 64; i += 2)
-        fake.poison[i] = true;
-    push(64);
-    kx_sender_stop(sender, now_ns + MS(40));
-    run(); /* each step of the test takes a millisecond */
-    close_and_end();
-    expect_taken_in_order();
-    uint64_t delivered = count_of(KX_C_DELIVERED);
-    uint64_t rejected = count_of(KX_C_SENDER_DROPPED_REJECTED);
-    assert_true(delivered > 0 && rejected > 0 && delivered + rejected < 64);
-    expect_account(delivered, rejected, 64 - delivered - rejected, 0);
-}
-
-/* The call that was under way when the deadline passed: what it achieved counts. */
-static void test_stop_during_a_call(void **state)
-{
-    (void)state;
-    push(5);
-    push(5);
-    uint64_t until_ns;
-    assert_int_equal(kx_sender_step(sender, now_ns, 1, &until_ns), KX_STEP_AGAIN);
-    kx_sender_stop(sender, now_ns + S(6));
-    now_ns += S(20);
-    run();
-    expect_account(5, 0, 5, 0);
-    close_and_end();
-}
-
 /* SIGHUP came while a call with the old password was under way. */
 static void test_poke_during_a_call(void **state)
 {
@@ -759,45 +623,6 @@ static void test_poke_during_a_call(void **state)
     kx_sender_poke(sender);
     run();
     expect_account(5, 0, 0, 0);
-}
-
-/* Whatever the far end answers, however the batches are: in the end every record has one end. */
-static void test_any_sequence_of_outcomes(void **state)
-{
-    (void)state;
-    static enum kx_outcome script[400];
-    for (uint64_t seed = 1; seed <= 60; seed++) {
-        uint64_t random = seed * 0x9e3779b97f4a7c15ull;
-        for (size_t i = 0; i < 400; i++)
-            script[i] = (enum kx_outcome)random_below(&random, 4);
-        fake.script = script;
-        fake.script_length = 400;
-        fake.confirm = (uint32_t)random_below(&random, 4);
-        fake.confirm_next = (uint32_t)random_below(&random, 3);
-        fake.distinct_reasons = random_below(&random, 2) == 0;
-        fake.bytes_max = random_below(&random, 2) == 0 ? 0 : 2000;
-        for (int i = 0; i < 30; i++) {
-            fake.poison[1 + random_below(&random, 300)] = true;
-            if (random_below(&random, 3) == 0 && kx_queue_room(queue))
-                push(1 + (uint32_t)random_below(&random, 60));
-            uint64_t until_ns = run();
-            if (until_ns != 0)
-                now_ns = until_ns;
-            assert_int_equal(fake.taken_count + condemned + kx_queue_pending(queue), pushed);
-        }
-        kx_sender_stop(sender, now_ns + S(2));
-        kx_queue_close(queue);
-        while (run() != UINT64_MAX)
-            now_ns += MS(100);
-        expect_account(fake.taken_count, condemned, count_of(KX_C_SENDER_DROPPED_STOP), 0);
-        for (size_t i = 0; i < fake.taken_count; i++) /* never twice */
-            for (size_t j = i + 1; j < fake.taken_count; j++)
-                assert_int_not_equal(fake.taken[i], fake.taken[j]);
-        if (seed < 60) {
-            teardown(NULL);
-            setup(NULL);
-        }
-    }
 }
 
 /* The stack of views has room for the largest batch there can be. */
@@ -834,20 +659,24 @@ static void test_isolate_depth(void **state)
     free(sealed.view.done);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_sent),
         TEST(test_report),
+        TEST(test_board),
+        TEST(test_texts),
+        TEST(test_terse_sink),
+        TEST(test_tries),
         TEST(test_retry),
         TEST(test_backoff_grows_to_its_cap),
         TEST(test_retry_after),
+        TEST(test_signals),
         TEST(test_hold),
         TEST(test_bisect_one_to_many),
         TEST(test_bisect_is_cheap),
         TEST(test_other_reasons_are_bad_records),
+        TEST(test_no_batch_is_delivered_twice),
         TEST(test_whole_batch_rejected),
         TEST(test_large_batch_rejected),
         TEST(test_fifty_running),
@@ -859,16 +688,7 @@ int main(void)
         TEST(test_next_done_early),
         TEST(test_idle),
         TEST(test_deadline_of_a_call),
-        TEST(test_stop_with_nothing),
-        TEST(test_stop_delivers_what_is_there),
-        TEST(test_stop_while_retrying),
-        TEST(test_stop_while_retrying_succeeds),
-        TEST(test_stop_while_held),
-        TEST(test_stop_while_all_is_rejected),
-        TEST(test_stop_in_the_middle_of_a_bisection),
-        TEST(test_stop_during_a_call),
         TEST(test_poke_during_a_call),
-        TEST(test_any_sequence_of_outcomes),
         cmocka_unit_test(test_isolate_depth),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
