@@ -13,6 +13,8 @@
 #include "config/config.h"
 #include "config/describe.h"
 #include "ingest/loop.h"
+#include "login.h"
+#include "probe.h"
 #include "ring/ring.h"
 #include "sinks/sinks.h"
 #include "stats/board.h"
@@ -440,6 +442,19 @@ static void describe(const struct kx_config *config)
     kx_buf_fini(&text);
 }
 
+/* The commands that talk to people, without threads. */
+static enum exit_status talk(struct kx_config *config)
+{
+    struct kx_error err;
+    enum kx_code code = start_curl(&err);
+    if (code == KX_OK)
+        code = config->command == KX_COMMAND_PROBE ? kx_probe_run(config, &err)
+                                                   : kx_login_run(config, &err);
+    if (code != KX_OK)
+        fprintf(stderr, "kismet-export: %s\n", err.text);
+    return status_of(code);
+}
+
 int main(int argc, char **argv)
 {
     struct program program = {.signal_fd = -1};
@@ -460,6 +475,8 @@ int main(int argc, char **argv)
     bool clean = true;
     if (config->command == KX_COMMAND_CHECK)
         describe(config);
+    else if (config->command == KX_COMMAND_PROBE || config->command == KX_COMMAND_LOGIN)
+        status = talk(program.config);
     else
         status = run(&program, &clean);
     if (!clean)

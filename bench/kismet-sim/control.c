@@ -18,7 +18,7 @@ const char control_help[] =
     "faults: monitor changed|repeat|once|never; timestamp on|stalled|recorded\n"
     "        rest ok|slow|fail503|fail404|fail401|hang|half; slow-ms N\n"
     "        handshake ok|stall|reject401|reject404|reject503|badaccept\n"
-    "        eventbus ok|ignore; duplicate-events on|off\n"
+    "        eventbus ok|ignore; duplicate-events on|off; admin set|unset\n"
     "        datasource ok|error|stopped|none\n"
     "        clock-skew SECONDS; packet-clock SECONDS\n"
     "        pushes on|off (monitor held back); sending on|off (all silent)\n"

@@ -22,6 +22,7 @@ static const struct fault_name names[] = {
      {"ok", "stall", "reject401", "reject404", "reject503", "badaccept"}},
     {"datasource", offsetof(struct faults, datasource), {"ok", "error", "stopped", "none"}},
     {"eventbus", offsetof(struct faults, eventbus), {"ok", "ignore"}},
+    {"admin", offsetof(struct faults, admin), {"set", "unset"}},
     {"duplicate-events", offsetof(struct faults, duplicate), {"off", "on"}},
     {"pushes", offsetof(struct faults, pushes), {"on", "off"}},
     {"sending", offsetof(struct faults, sending), {"on", "off"}},

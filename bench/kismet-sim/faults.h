@@ -45,12 +45,18 @@ enum datasource_mode {
     DATASOURCE_NONE, /* an empty list */
 };
 
+enum admin_mode {
+    ADMIN_SET,
+    ADMIN_UNSET, /* nobody has opened the web page yet: nobody is let in */
+};
+
 struct faults {
     int monitor;    /* enum monitor_mode */
     int timestamp;  /* enum timestamp_mode */
     int rest;       /* enum rest_mode */
     int handshake;  /* enum handshake_mode */
     int datasource; /* enum datasource_mode */
+    int admin;      /* enum admin_mode */
     int eventbus;   /* 1: SUBSCRIBE is ignored */
     int duplicate;  /* 1: each event goes out twice */
     int pushes;     /* 1: monitor pushes are held back */

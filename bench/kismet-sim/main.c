@@ -151,6 +151,7 @@ static const struct argp_option options[] = {
      "The server's clock is ahead: TIMESTAMP, mod_time, system/timestamp", 3},
     {"packet-clock", OPT_FAULT + 9, "SECONDS", 0,
      "The packets' clock is ahead: first_time, last_time", 3},
+    {"admin", OPT_FAULT + 10, "MODE", 0, "set, unset (no admin password yet: nobody gets in)", 3},
     {NULL, 0, NULL, 0, NULL, 0},
 };
 
@@ -300,7 +301,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         argp_error(state, "'%s': there are options only", arg);
     if (key == ARGP_KEY_END && !!s->options.tls_cert != !!s->options.tls_key)
         argp_error(state, "--tls-cert and --tls-key go together");
-    if (key >= OPT_FAULT && key < OPT_FAULT + 10) {
+    if (key >= OPT_FAULT && key < OPT_FAULT + 11) {
         set_fault(s, key, arg, state);
         return 0;
     }

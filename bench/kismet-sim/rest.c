@@ -31,6 +31,8 @@ static const struct pattern patterns[] = {
     {ROUTE_PHYS, "/phy/all_phys", "json", "phys"},
     {ROUTE_SOURCES, "/datasource/all_sources", "json", "sources"},
     {ROUTE_SESSION, "/session/check_session", "", "session"},
+    {ROUTE_LOGIN, "/session/check_login", "", "login"},
+    {ROUTE_SETUP, "/session/check_setup_ok", "", "setup"},
     {ROUTE_APIKEY, "/auth/apikey/generate", "cmd", "apikey"},
 };
 enum { PATTERNS = sizeof(patterns) / sizeof(patterns[0]) };
@@ -456,6 +458,8 @@ void rest_answer(struct sim *s, const struct target *t, struct span body, struct
         sources(s, &a->body);
         break;
     case ROUTE_SESSION:
+    case ROUTE_LOGIN:
+    case ROUTE_SETUP:
         rest_status(200, a);
         break;
     case ROUTE_APIKEY:

@@ -19,6 +19,8 @@ enum route {
     ROUTE_PHYS,
     ROUTE_SOURCES,
     ROUTE_SESSION,
+    ROUTE_LOGIN, /* the admin's alone */
+    ROUTE_SETUP, /* anybody's */
     ROUTE_APIKEY,
     ROUTE_COUNT,
 };

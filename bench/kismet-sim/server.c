@@ -170,7 +170,10 @@ static unsigned status_of(const struct exchange *x)
     if (x->target.route == ROUTE_NONE || x->target.websocket ||
         (x->target.route == ROUTE_APIKEY && !x->is_post))
         return 404;
-    if (x->role < (x->target.route == ROUTE_APIKEY ? ROLE_ADMIN : ROLE_READONLY))
+    if (x->target.route == ROUTE_SETUP)
+        return s->faults.admin == ADMIN_UNSET ? 500 : 200;
+    bool admins = x->target.route == ROUTE_APIKEY || x->target.route == ROUTE_LOGIN;
+    if (s->faults.admin == ADMIN_UNSET || x->role < (admins ? ROLE_ADMIN : ROLE_READONLY))
         return 401;
     return 200;
 }

@@ -43,8 +43,8 @@ static error_t refuse_command(struct parse *parse, const char *word)
                      word, word);
     else
         kx_error_set(parse->err, KX_ERR_USAGE, 0,
-                     "'%.100s' is no command%s (run, replay FILE, check): try --help", word,
-                     kx_suggest_text(&suggest, "", near));
+                     "'%.100s' is no command%s (run, replay FILE, check, probe, login): try --help",
+                     word, kx_suggest_text(&suggest, "", near));
     return fail(parse);
 }
 
@@ -84,15 +84,17 @@ static error_t check_command(struct parse *parse)
     const struct kx_command_row *command =
         parse->command == NULL ? kx_command_at(0) : parse->command;
     parse->cli->command = command->command;
-    if (command->operand != NULL && parse->cli->operand == NULL) {
+    if (command->operand != NULL && command->operand[0] != '[' && parse->cli->operand == NULL) {
         kx_error_set(parse->err, KX_ERR_USAGE, 0, "%s needs a %s: write %s %s", command->name,
                      command->operand, command->name, command->example);
         return fail(parse);
     }
+    /* These two are put behind the command line that is to be tested. */
+    bool any = command->command == KX_COMMAND_CHECK || command->command == KX_COMMAND_PROBE;
     for (size_t i = 0; i < kx_option_count(); i++) {
         const struct kx_option *option = kx_option_at(i);
         bool knows = option->commands == 0 || (option->commands >> command->command & 1) != 0;
-        if (parse->cli->given.values[i] == NULL || knows || command->command == KX_COMMAND_CHECK)
+        if (parse->cli->given.values[i] == NULL || knows || any)
             continue;
         kx_error_set(parse->err, KX_ERR_USAGE, 0, "--%s is not for '%s': leave it out",
                      option->flag, command->name);

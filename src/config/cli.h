@@ -15,7 +15,7 @@
 
 struct kx_cli {
     enum kx_command command;
-    const char *operand;   /* replay's FILE */
+    const char *operand;   /* replay's FILE, login's URL */
     struct kx_given given; /* a bare flag's value is "true" */
     bool done;             /* --help and the like were printed */
 };

@@ -8,6 +8,9 @@ static const struct kx_command_row commands[] = {
     {"replay", KX_COMMAND_REPLAY, "FILE", "capture.ndjson.zst",
      "send a recorded capture through the sinks"},
     {"check", KX_COMMAND_CHECK, NULL, NULL, "read the configuration, say what would run, and end"},
+    {"probe", KX_COMMAND_PROBE, NULL, NULL, "test every Kismet and every sink, say what to mend"},
+    {"login", KX_COMMAND_LOGIN, "[URL]", "http://pi.local:2501",
+     "make an API key with the admin's password"},
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 

@@ -11,7 +11,7 @@
 struct kx_command_row {
     const char *name;
     enum kx_command command;
-    const char *operand; /* its one word, NULL = none */
+    const char *operand; /* its one word, "[WORD]" when it may be left out, NULL = none */
     const char *example; /* of the operand */
     const char *help;
 };

@@ -121,11 +121,54 @@ static enum kx_code make_source(struct kx_config *config, bool with_url, struct 
     return code;
 }
 
+/* The source that `login URL` names, with the file's settings when it stands there. */
+static enum kx_code keep_named_source(struct kx_config *config, struct kx_error *err)
+{
+    const struct kx_option *address =
+        kx_option_by_member(KX_SCOPE_SOURCE, offsetof(struct kx_source_config, url));
+    struct kx_source_config named = {0};
+    enum kx_code code = kx_option_assign(address, &named, config->login.url, err);
+    size_t at = 0;
+    while (code == KX_OK && at < config->source_count &&
+           strcmp(config->sources[at].url, named.url) != 0)
+        at++;
+    if (code == KX_OK && at == config->source_count) {
+        code = make_source(config, true, err);
+        if (code == KX_OK)
+            code = kx_option_assign(address, config->sources, config->login.url, err);
+    } else if (code == KX_OK) {
+        struct kx_source_config first = config->sources[0];
+        config->sources[0] = config->sources[at];
+        config->sources[at] = first;
+        while (config->source_count > 1)
+            kx_options_release(KX_SCOPE_SOURCE, &config->sources[--config->source_count]);
+    }
+    free(named.url);
+    if (code == KX_ERR_CONFIG) /* it came from the command line */
+        code = err->code = KX_ERR_USAGE;
+    return code;
+}
+
+static enum kx_code settle_login(struct kx_config *config, struct kx_error *err)
+{
+    config->login.address_given = config->login.url != NULL || config->source_count > 0;
+    if (config->login.url != NULL)
+        return keep_named_source(config, err);
+    if (config->source_count > 1)
+        return kx_error_set(err, KX_ERR_USAGE, 0,
+                            "%s names %zu sources: write login URL, with the url of the one that "
+                            "the key is for",
+                            config->path, config->source_count);
+    return config->source_count > 0 ? KX_OK : make_source(config, true, err);
+}
+
 /* A replay has its file for a source; else there is one at least. */
 static enum kx_code settle_sources(struct kx_config *config, struct kx_error *err)
 {
     if (config->command == KX_COMMAND_REPLAY)
         return make_source(config, false, err);
+    if (config->command == KX_COMMAND_LOGIN)
+        return settle_login(config, err);
     return config->source_count > 0 ? KX_OK : make_source(config, true, err);
 }
 
@@ -237,9 +280,17 @@ static enum kx_code settle_address(struct loader *loader, struct kx_error *err)
         kx_option_by_member(KX_SCOPE_SOURCE, offsetof(struct kx_source_config, url));
     char text[KX_URL_TEXT_MAX];
     struct kx_url url;
+    if (loader->config->login.url != NULL) {
+        if (host_by != COMMAND_LINE && port_by != COMMAND_LINE)
+            return KX_OK;
+        return kx_error_set(err, KX_ERR_USAGE, 0,
+                            "--%s and the URL after login: give the address once",
+                            host_by == COMMAND_LINE ? host->flag : port->flag);
+    }
     if (loader->config->source_count > 1 || source->url == NULL ||
         (host_by == NOBODY && port_by == NOBODY))
         return KX_OK;
+    loader->config->login.address_given = true;
     enum kx_code code =
         kx_url_parse(host_by == NOBODY ? source->url : loader->call.host, &url, err);
     if (code == KX_OK && host_by != NOBODY && host_by == port_by && url.port_given &&
@@ -296,8 +347,11 @@ static enum kx_code load(struct loader *loader, struct kx_error *err)
         code = refuse_useless(loader, err);
     if (code == KX_OK)
         code = settle_address(loader, err);
-    if (code == KX_OK && config->command != KX_COMMAND_REPLAY)
-        code = kx_credentials_apply(config, &loader->environment, &loader->cli.given, err);
+    const struct kx_given *environment = &loader->environment;
+    if (code == KX_OK && config->command == KX_COMMAND_LOGIN)
+        code = kx_credentials_apply_login(config, environment, &loader->cli.given, err);
+    else if (code == KX_OK && config->command != KX_COMMAND_REPLAY)
+        code = kx_credentials_apply(config, environment, &loader->cli.given, err);
     return code == KX_OK ? kx_config_finish(config, err) : code;
 }
 
@@ -315,8 +369,9 @@ enum kx_code kx_config_load(
     if (loader.config == NULL)
         return kx_error_set(err, KX_ERR_NOMEM, 0, "no memory for the configuration");
     loader.config->command = loader.cli.command;
-    if (loader.cli.operand != NULL &&
-        (loader.config->replay.path = strdup(loader.cli.operand)) == NULL)
+    char **operand = loader.cli.command == KX_COMMAND_LOGIN ? &loader.config->login.url
+                                                            : &loader.config->replay.path;
+    if (loader.cli.operand != NULL && (*operand = strdup(loader.cli.operand)) == NULL)
         code = kx_error_set(err, KX_ERR_NOMEM, 0, "no memory for the configuration");
     read_environment(&loader.environment);
     if (code == KX_OK)
@@ -343,6 +398,7 @@ void kx_config_destroy(struct kx_config *config)
     free(config->sources);
     free(config->sinks);
     free(config->replay.path);
+    free(config->login.url);
     free(config->path);
     free(config);
 }

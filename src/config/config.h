@@ -27,6 +27,8 @@ enum kx_command {
     KX_COMMAND_RUN,    /* kismet-export [run] */
     KX_COMMAND_REPLAY, /* kismet-export replay FILE */
     KX_COMMAND_CHECK,  /* read the configuration, say what it means, exit */
+    KX_COMMAND_PROBE,  /* test every source and every sink, say what is wrong */
+    KX_COMMAND_LOGIN,  /* kismet-export login [URL]: make an API key */
 };
 
 enum kx_source_mode { KX_MODE_AUTO, KX_MODE_MONITOR, KX_MODE_POLL };
@@ -110,6 +112,13 @@ struct kx_capture_config {
     uint32_t files; /* with the older ones: path, path.1, ... */
 };
 
+/* For which Kismet `login` makes a key, and where it goes. */
+struct kx_login_config {
+    char *url;          /* from the command line; NULL = not given there */
+    bool address_given; /* by that, by --kismet-host and the like, or by the file: do not ask */
+    char *key_file;     /* NULL = in the user's configuration directory */
+};
+
 struct kx_config {
     enum kx_command command;
     char *path;   /* of the YAML file, NULL when none */
@@ -120,6 +129,7 @@ struct kx_config {
     size_t sink_count;
     struct kx_replay_config replay;
     struct kx_capture_config capture;
+    struct kx_login_config login;
     bool once;
     uint64_t duration_ns; /* 0 = until a signal */
     uint64_t ring_bytes;
@@ -137,7 +147,9 @@ struct kx_config {
  * --help-options print to standard output, set *ret_done and leave *ret_config NULL. The bytes of
  * secrets in argv are overwritten, so argv must be writable, as main's is.
  *
- * With `replay` there is exactly one source, without url; its name is the sensor's.
+ * With `replay` there is exactly one source, without url; its name is the sensor's. With `login`
+ * there is exactly one, too, with its settings from the file when it stands there; of credentials
+ * only user and password are looked for, and their absence is no error.
  */
 enum kx_code kx_config_load(
     int argc, char **argv, struct kx_config **ret_config, bool *ret_done, struct kx_error *err);

@@ -198,3 +198,20 @@ enum kx_code kx_credentials_apply(struct kx_config *config,
     }
     return code;
 }
+
+enum kx_code kx_credentials_apply_login(struct kx_config *config,
+                                        const struct kx_given *environment,
+                                        const struct kx_given *command_line,
+                                        struct kx_error *err)
+{
+    struct kx_source_config *source = &config->sources[0];
+    struct levels levels = {NONE, source->user != NULL ? FROM_FILE : NONE,
+                            is_given(&source->password) ? FROM_FILE : NONE};
+    enum kx_code code = warn_of_argv(config, command_line, err);
+    if (code == KX_OK)
+        code = apply_level(source, &levels, FROM_ENVIRONMENT, environment, err);
+    if (code == KX_OK)
+        code = apply_level(source, &levels, FROM_COMMAND_LINE, command_line, err);
+    kx_secret_fini(&source->api_key); /* also one whose file is not there yet */
+    return code == KX_OK ? read_secret(config, &source->password, err) : code;
+}

@@ -18,4 +18,11 @@ enum kx_code kx_credentials_apply(struct kx_config *config,
                                   const struct kx_given *command_line,
                                   struct kx_error *err);
 
+/* For `login`: user and password of the one source, in the same order, and its key forgotten. One
+ * without the other is no error: who is missing is asked for. */
+enum kx_code kx_credentials_apply_login(struct kx_config *config,
+                                        const struct kx_given *environment,
+                                        const struct kx_given *command_line,
+                                        struct kx_error *err);
+
 #endif

@@ -22,6 +22,7 @@ struct kx_loop {
     CURLM *rest;
     struct kx_registry *registry;
     struct kx_intake *intake;
+    struct kx_identity *identity;
     struct kx_recorder *recorder; /* NULL = nobody captures */
     struct kx_source **sources;   /* source_count, none in a replay */
     size_t source_count;
@@ -50,6 +51,7 @@ static enum kx_code create_sources(struct kx_loop *loop,
                                       .recorder = loop->recorder,
                                       .ring = loop->ring,
                                       .board = board,
+                                      .identity = loop->identity,
                                       .once = config->once};
     loop->sources = calloc(config->source_count, sizeof(struct kx_source *));
     if (loop->sources == NULL)
@@ -107,6 +109,8 @@ enum kx_code kx_loop_create(struct kx_loop **ret_loop,
     if (code == KX_OK)
         code = kx_intake_create(&loop->intake, loop->registry, ring, process, err);
     if (code == KX_OK)
+        code = kx_identity_create(&loop->identity, config, err);
+    if (code == KX_OK)
         code = create_recorder(loop, process, err);
     if (code == KX_OK)
         code = create_sources(loop, board, sources, err);
@@ -128,6 +132,7 @@ void kx_loop_destroy(struct kx_loop *loop)
     kx_replay_destroy(loop->replay);
     kx_recorder_destroy(loop->recorder);
     kx_intake_destroy(loop->intake);
+    kx_identity_destroy(loop->identity);
     kx_registry_destroy(loop->registry);
     curl_multi_cleanup(loop->rest);
     free(loop->fds);

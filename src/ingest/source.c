@@ -397,6 +397,10 @@ static void on_health(void *context, enum kx_code code, const struct kx_error *e
     }
     snprintf(source->origin.server_uuid, sizeof(source->origin.server_uuid), "%s",
              source->status.server_uuid);
+    char mixed_up[KX_IDENTITY_TEXT_MAX];
+    if (kx_identity_learn(source->env.identity, source->origin.index, source->status.server_uuid,
+                          mixed_up))
+        kx_log(KX_LOG_WARNING, source->component, "%s", mixed_up);
     if (source->step != STEP_HELLO)
         return;
     kx_recorder_session(source->env.recorder, source->origin.index, source->origin.server_uuid,

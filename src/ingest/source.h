@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "config/config.h"
+#include "ingest/identity.h"
 #include "ingest/intake.h"
 #include "ingest/recorder.h"
 #include "stats/board.h"
@@ -30,7 +31,8 @@ struct kx_source_env {
     struct kx_recorder *recorder; /* NULL = nobody captures */
     struct kx_ring *ring;
     struct kx_board *board;
-    bool once; /* one full REST pass, then finished */
+    struct kx_identity *identity; /* which server answers for which source */
+    bool once;                    /* one full REST pass, then finished */
 };
 
 struct kx_source;

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "sinks/sqlite_db.h"
+#include "sinks/sqlite_probe.h"
 #include "sinks/sqlite_rows.h"
 #include "sinks/sqlite_schema.h"
 #include <errno.h>
@@ -346,11 +347,19 @@ static enum kx_outcome sqlite_idle(void *self, const struct kx_call *call, struc
     return outcome;
 }
 
+static enum kx_code sqlite_probe(void *self, struct kx_probe *probe)
+{
+    const struct sqlite_sink *sink = self;
+    kx_sqlite_probe(sink->db.path, probe);
+    return KX_OK;
+}
+
 const struct kx_sink_ops kx_sqlite_ops = {
     .type = "sqlite",
     .newest_per_device = true,
     .open = sqlite_open,
     .deliver = sqlite_deliver,
     .idle = sqlite_idle,
+    .probe = sqlite_probe,
     .close = sqlite_close,
 };

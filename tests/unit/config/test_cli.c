@@ -59,6 +59,9 @@ static void commands(void **state)
         {"replay f.ndjson", KX_COMMAND_REPLAY, "f.ndjson"},
         {"replay --speed max f.ndjson --duration 5", KX_COMMAND_REPLAY, "f.ndjson"},
         {"replay -- --f", KX_COMMAND_REPLAY, "--f"},
+        {"--once probe", KX_COMMAND_PROBE, NULL},
+        {"login", KX_COMMAND_LOGIN, NULL},
+        {"login --key-file k pi.local", KX_COMMAND_LOGIN, "pi.local"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct words words;
@@ -117,8 +120,9 @@ static void refusals(void **state)
         {"--sqlite-path", "--sqlite-path needs a value: write --sqlite-path FILE"},
         {"--once=4", "--once takes no value"},
         {"--onc=4", "--once takes no value"},
-        {"runn", "'runn' is no command, did you mean 'run'? (run, replay FILE, check): try --help"},
-        {"stop", "'stop' is no command (run, replay FILE, check): try --help"},
+        {"runn", "'runn' is no command, did you mean 'run'? (run, replay FILE, check, probe, "
+                 "login): try --help"},
+        {"stop", "'stop' is no command (run, replay FILE, check, probe, login): try --help"},
         {"my.yaml", "'my.yaml' is no command: write --config my.yaml"},
         {"a.ndjson.zst", "'a.ndjson.zst' is no command: write replay a.ndjson.zst"},
         {"run fast", "'fast' is a word too many after 'run': try --help"},
@@ -127,7 +131,9 @@ static void refusals(void **state)
         {"replay a --once", "--once is not for 'replay': leave it out"},
         {"replay a --kismet-host pi", "--kismet-host is not for 'replay': leave it out"},
         {"--speed 2", "--speed is not for 'run': leave it out"},
-        {"probe", "'probe' is no command (run, replay FILE, check): try --help"},
+        {"login a b", "'b' is a word too many after 'login': try --help"},
+        {"login --once", "--once is not for 'login': leave it out"},
+        {"--key-file f", "--key-file is not for 'run': leave it out"},
         {"--postgres-conn x",
          "--postgres-conn: the postgres sink is not built in yet in " KX_VERSION
          "; sinks: console, sqlite"},
@@ -199,7 +205,8 @@ static void help_holds_every_flag(void **state)
     assert_non_null(strstr(help, "Examples:"));
     assert_non_null(strstr(help, "Exit codes: 0, 64"));
     assert_null(strstr(help, "help-options"));
-    assert_null(strstr(help, "probe"));
+    assert_non_null(strstr(help, "[OPTION...] login [URL]\n"));
+    assert_null(strstr(help, "schema"));
     assert_null(strstr(help, "corresponding short options"));
     free(help);
     help = print("replay --help"); /* also where the line is not whole */
