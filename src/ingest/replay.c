@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "ingest/capture.h"
 #include "ingest/capture_reader.h"
+#include "ingest/simplify.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,7 +47,8 @@ struct kx_replay {
     bool started;
     double first_t;
     uint64_t begun_ns;
-    struct kx_buf frame; /* of hex digits */
+    struct kx_buf frame;   /* of hex digits */
+    struct kx_buf trimmed; /* of a whole record */
     char component[160];
     struct kx_source_status status;
 };
@@ -257,11 +259,22 @@ take_event(struct kx_replay *replay, struct kx_origin *origin, const struct kx_c
     origin->skew_ns = heartbeat_ns - received_ns(replay, line->t);
 }
 
+/* Captures that others made hold whole records; ours were trimmed by Kismet. */
+static void trim(struct kx_replay *replay, struct kx_capture_line *line)
+{
+    struct kx_buf *trimmed = &replay->trimmed;
+    kx_buf_clear(trimmed);
+    if (kx_simplify(line->frame.data, line->frame.length, KX_LOCATION_AVG, trimmed) &&
+        kx_buf_reserve(trimmed, KX_JSON_PADDING) != NULL)
+        line->frame = (struct kx_json_text){trimmed->data, trimmed->length};
+}
+
 static void take_frame(struct kx_replay *replay,
                        struct kx_origin *origin,
-                       const struct kx_capture_line *line,
+                       struct kx_capture_line *line,
                        enum kx_via via)
 {
+    trim(replay, line);
     learn_from_device(replay, line);
     kx_intake_device(replay->intake, origin, via, line->frame.data, line->frame.length,
                      received_ns(replay, line->t));
@@ -376,6 +389,7 @@ enum kx_code kx_replay_create(struct kx_replay **ret_replay,
     replay->status.datasources_ok = replay->status.datasources_failed = -1;
     replay->status.devices = -1;
     kx_buf_init(&replay->frame, FRAME_BYTES_MAX);
+    kx_buf_init(&replay->trimmed, 1 << 20);
     enum kx_code code = kx_capture_reader_create(&replay->reader, config->path, err);
     if (code == KX_OK)
         code = add_part(replay, source_name, err);
@@ -397,5 +411,6 @@ void kx_replay_destroy(struct kx_replay *replay)
         free_part(replay->parts[i]);
     free(replay->parts);
     kx_buf_fini(&replay->frame);
+    kx_buf_fini(&replay->trimmed);
     free(replay);
 }

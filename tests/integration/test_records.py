@@ -132,8 +132,9 @@ def test_once_with_a_dead_source_exits_69(started, tmp_path):
     assert "is Kismet running there" in exporter.stderr()
 
 
-def test_replay_equals_independent_reader(started, tmp_path):
-    path = CAPTURES / "neighbourhood-fields.ndjson.zst"
+@pytest.mark.parametrize("capture", ["neighbourhood-full", "neighbourhood-fields"])
+def test_replay_equals_independent_reader(started, tmp_path, capture):
+    path = CAPTURES / f"{capture}.ndjson.zst"
     expected = kismet.newest(f for _, s, f in kismet.capture(path) if s == "monitor")
     db = tmp_path / "kismet.db"
     exporter = started(
