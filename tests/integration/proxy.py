@@ -31,8 +31,10 @@ class Proxy:
     open stays open and silent, too), trickle (one byte a second). `only` names the kind of
     connection that a mode or a cut is for; None = all."""
 
-    def __init__(self, port, host="127.0.0.1"):
-        self.target = (host, port)
+    def __init__(self, port, address="127.0.0.1"):
+        self.target = ("127.0.0.1", port)
+        self.address = address
+        self.family = socket.AF_INET6 if ":" in address else socket.AF_INET
         self.mode = "pass"
         self.only = None
         self.delay_s = 0
@@ -42,9 +44,10 @@ class Proxy:
         self.accepted = 0
         self.links = set()
         self.loop = asyncio.new_event_loop()
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.listener = socket.create_server((address, 0), family=self.family, backlog=128)
         self.port = self.listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        host = f"[{address}]" if ":" in address else address
+        self.url = f"http://{host}:{self.port}"
         self.server = None
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
@@ -84,7 +87,9 @@ class Proxy:
 
     async def listen(self):
         if self.listener is None:
-            self.listener = socket.create_server(("127.0.0.1", self.port), backlog=128)
+            self.listener = socket.create_server(
+                (self.address, self.port), family=self.family, backlog=128
+            )
         self.server = await asyncio.start_server(self.accept, sock=self.listener)
 
     async def deafen(self):
