@@ -72,7 +72,7 @@ static int clean(void **state)
 /* Loads yaml (NULL = no file) and the words of line. */
 static struct loaded load(const char *yaml, const char *line)
 {
-    struct loaded loaded = {0};
+    struct loaded loaded = {.done = true};
     char *argv[WORDS_MAX + 1] = {NULL};
     int argc = 0;
     argv[argc++] = strdup("kismet-export");
@@ -89,6 +89,7 @@ static struct loaded load(const char *yaml, const char *line)
     }
     loaded.code = kx_config_load(argc, argv, &loaded.config, &loaded.done, &loaded.err);
     assert_int_equal(loaded.code == KX_OK, loaded.config != NULL);
+    assert_false(loaded.done);
     if (loaded.code != KX_OK)
         assert_int_equal(loaded.err.code, loaded.code);
     for (int i = 0; i < argc; i++)

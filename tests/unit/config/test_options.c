@@ -230,6 +230,12 @@ static void single_values(void **state)
         {KX_SCOPE_SOURCE, "macs", "AA:BB:CC:DD:EE:FF/x", "no MAC address"},
         {KX_SCOPE_SOURCE, "macs", "AA:BB:CC:DD:EE:FF/", "no MAC address"},
         {KX_SCOPE_SOURCE, "macs", " , ", "the list is empty"},
+        {KX_SCOPE_SOURCE, "regex", "kismet.device.base.name=^Free, a.b=x=y", NULL},
+        {KX_SCOPE_SOURCE, "regex", "a.b=x, name=x", "'name=x' is no PATH=PATTERN"},
+        {KX_SCOPE_SOURCE, "regex", "a.b=", "no PATH=PATTERN"},
+        {KX_SCOPE_SOURCE, "regex", "=x.y", "no PATH=PATTERN"},
+        {KX_SCOPE_SOURCE, "regex", "a.b x", "no PATH=PATTERN"},
+        {KX_SCOPE_SOURCE, "regex", "a.b=\xff", "no PATH=PATTERN"},
         {KX_SCOPE_SOURCE, "url", "wss://pi", "write https://"},
         {KX_SCOPE_SOURCE, "name", "", "the value is empty"},
         {KX_SCOPE_SOURCE, "name", "a\nb", "control byte at place 2"},
@@ -469,15 +475,11 @@ static void suggestions(void **state)
     (void)state;
     static const char *const words[] = {"rate", "name", "mode", "reconcile"};
     static const char *const rows[][2] = {
-        {"rat", "rate"},
-        {"rates", "rate"},
-        {"nmae", "name"},
-        {"reconsile", "reconcile"},
-        {"tate", "rate"},
-        {"x", NULL},
-        {"", NULL},
-        {"interval", NULL},
-        {"recconcil", "reconcile"},
+        {"rat", "rate"},    {"rates", "rate"},
+        {"nmae", "name"},   {"reconsile", "reconcile"},
+        {"tate", "rate"},   {"nate", "rate"},
+        {"x", NULL},        {"", NULL},
+        {"interval", NULL}, {"recconcil", "reconcile"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct kx_suggest suggest = {.word = rows[i][0]};

@@ -77,6 +77,7 @@ static void bad_addresses(void **state)
         {"http://[::1", "'[' without ']'"},
         {"http://[::1]2501", "after ']' comes ':'"},
         {"http://[pi]", "no IPv6 address"},
+        {"http://[1:2:3:4:5:6:7:8:1:2:3:4:5:6:7:8:1:2:3:4:5:6:7:8]", "no IPv6 address"},
         {"http://[]", "the host name is missing"},
         {"http://[::1%]", "no IPv6 address"},
         {"1:2:3", "no IPv6 address"},
