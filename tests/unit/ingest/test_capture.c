@@ -129,6 +129,36 @@ static void a_capture(void **state)
     free(file.bytes);
 }
 
+/* A frame that no line can hold as it is, and the source of one. */
+static void digits_and_sources(void **state)
+{
+    (void)state;
+    static const char text[] = "{\"t\":1,\"s\":\"rest\",\"n\":\"so\\\"uth\",\"x\":\"00fFA\"}";
+    char *copy;
+    char bytes[3] = {1, 2, 3};
+    assert_int_equal(parse(text, sizeof text - 1, &copy), KX_JSON_OK);
+    assert_true(line.hex);
+    assert_text(line.frame, "00fFA");
+    assert_text(line.source, "so\\\"uth");
+    assert_false(kx_capture_unhex(line.frame, bytes)); /* half a byte */
+    line.frame.length--;
+    assert_true(kx_capture_unhex(line.frame, bytes));
+    assert_memory_equal(bytes, "\0\xFF\3", 3);
+    assert_false(kx_capture_unhex((struct kx_json_text){"0g", 2}, bytes));
+    assert_false(kx_capture_unhex((struct kx_json_text){"@0", 2}, bytes));
+    assert_true(kx_capture_unhex((struct kx_json_text){"", 0}, bytes));
+    free(copy);
+    static const char both[] = "{\"t\":1,\"s\":\"a\",\"x\":\"00\",\"d\":{},\"n\":5}";
+    assert_int_equal(parse(both, sizeof both - 1, &copy), KX_JSON_OK);
+    assert_false(line.hex);
+    assert_text(line.frame, "{}");
+    assert_null(line.source.data);
+    free(copy);
+    static const char none[] = "{\"t\":1,\"s\":\"a\",\"x\":{}}";
+    assert_int_equal(parse(none, sizeof none - 1, &copy), KX_JSON_NO_KEY);
+    free(copy);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -136,6 +166,7 @@ int main(void)
         cmocka_unit_test(no_lines),
         cmocka_unit_test(endless_digits),
         cmocka_unit_test(a_capture),
+        cmocka_unit_test(digits_and_sources),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
