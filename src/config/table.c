@@ -21,10 +21,8 @@
     .offset = offsetof(type, member), .width = sizeof(((type *)NULL)->member)
 /* A flag of a sink that this version does not have: users get its name, not "unknown flag". */
 #define NOT_BUILT(name, sink_name)                                                                 \
-    {                                                                                              \
-        .flag = (name), .arg = "VALUE", .kind = KX_OPTION_NOT_BUILT, .sink = (sink_name),          \
-        .group = KX_GROUP_EXPORT, .help = "of a sink that is not built in yet"                     \
-    }
+    .flag = (name), .arg = "VALUE", .kind = KX_OPTION_NOT_BUILT, .sink = (sink_name),              \
+    .group = KX_GROUP_EXPORT, .help = "of a sink that is not built in yet"
 
 #define MS KX_NS_PER_MS
 #define SECOND KX_NS_PER_S
@@ -91,19 +89,19 @@ static const struct kx_option options[] = {
      .choices = sink_types,
      .fallback_words = "console",
      .help = "Sinks to run, with commas between"},
-    NOT_BUILT("postgres-conn", "postgres"),
-    NOT_BUILT("influx-url", "influxdb"),
-    NOT_BUILT("influx-token", "influxdb"),
-    NOT_BUILT("influx-org", "influxdb"),
-    NOT_BUILT("influx-bucket", "influxdb"),
-    NOT_BUILT("influx-api", "influxdb"),
-    NOT_BUILT("mqtt-host", "mqtt"),
-    NOT_BUILT("mqtt-port", "mqtt"),
-    NOT_BUILT("mqtt-topic-prefix", "mqtt"),
-    NOT_BUILT("mqtt-username", "mqtt"),
-    NOT_BUILT("mqtt-password", "mqtt"),
-    NOT_BUILT("server-host", "socket"),
-    NOT_BUILT("server-port", "socket"),
+    {NOT_BUILT("postgres-conn", "postgres")},
+    {NOT_BUILT("influx-url", "influxdb")},
+    {NOT_BUILT("influx-token", "influxdb")},
+    {NOT_BUILT("influx-org", "influxdb")},
+    {NOT_BUILT("influx-bucket", "influxdb")},
+    {NOT_BUILT("influx-api", "influxdb")},
+    {NOT_BUILT("mqtt-host", "mqtt")},
+    {NOT_BUILT("mqtt-port", "mqtt")},
+    {NOT_BUILT("mqtt-topic-prefix", "mqtt")},
+    {NOT_BUILT("mqtt-username", "mqtt")},
+    {NOT_BUILT("mqtt-password", "mqtt")},
+    {NOT_BUILT("server-host", "socket")},
+    {NOT_BUILT("server-port", "socket")},
 
     /* the file's top level */
     {.key = "sensor",
