@@ -62,8 +62,7 @@ struct frame *frame_queue_peek(const struct frame_queue *q)
 
 void frame_queue_drop(struct frame_queue *q)
 {
-    struct frame *f = frame_queue_peek(q);
-    q->head++;
+    struct frame *f = q->ring[q->head++ & (q->capacity - 1)];
     q->bytes -= f->length;
     frame_release(f);
 }

@@ -31,5 +31,6 @@ size_t frame_queue_length(const struct frame_queue *q);
 void frame_queue_push(struct frame_queue *q, struct frame *f);
 /* The oldest, or NULL; it stays in the queue and belongs to it. */
 struct frame *frame_queue_peek(const struct frame_queue *q);
+/* Drops the oldest of a queue that is not empty. */
 void frame_queue_drop(struct frame_queue *q);
 void frame_queue_fini(struct frame_queue *q);
