@@ -207,7 +207,7 @@ void kx_probe_streams(struct kx_probe *probe, const struct kx_endpoint *endpoint
                                 .request = request,
                                 .wanted = is_device,
                                 .missing = no_device,
-                                .patience_s = RATES_PATIENCE * rate_s(config),
+                                .patience_s = any_device ? RATES_PATIENCE * rate_s(config) : 0,
                                 .any_device = any_device,
                                 .mode = config->mode}};
     CURLM *multi = curl_multi_init();
