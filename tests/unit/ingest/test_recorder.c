@@ -10,6 +10,7 @@
 #include "ingest/recorder.h"
 #include "messages.h"
 #include <errno.h>
+#include <limits.h>
 #include <sched.h>
 #include <semaphore.h>
 #include <stdatomic.h>
