@@ -47,8 +47,9 @@ static const char ending[] =
     "16MiB. Exit codes: 0, 64 wrong command line, 78 wrong configuration, 69 an end is not "
     "available, 70 a bug of ours.\n"
     "\n"
-    "An API key comes from Kismet's web page, under Settings, API keys; the role readonly is "
-    "enough.";
+    "An API key comes from kismet-export login, or from Kismet's web page under Settings, API "
+    "keys; "
+    "the role readonly is enough.";
 
 /* Both ends of the help, with the commands between; argp prints what stands after \v behind the
  * options. */

@@ -255,8 +255,8 @@ enum kx_code kx_endpoint_status(const struct kx_endpoint *endpoint,
     switch (status) {
     case 401:
         return kx_error_set(err, KX_ERR_AUTH, 0,
-                            "%s answers 401: it refuses the credential, or its role; make an API "
-                            "key with role readonly in Kismet's settings and give it as "
+                            "%s answers 401: it refuses the credential, or its role; run "
+                            "kismet-export login for an API key of role readonly, and give it as "
                             "api_key_file",
                             at);
     case 403: /* Kismet says 401 for whatever it refuses */

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from harness import BUILD, CAPTURES, SLOW, Exporter, Sim, rows, wait_for
+from harness import BUILD, CAPTURES, ROOT, SLOW, Exporter, Sim, rows, wait_for
 from test_tls import LOCAL, Authority
 
 KEY = "CANARY0123456789ABCDEF0123456789"
@@ -73,6 +73,23 @@ def test_all_is_well(started, tmp_path):
     ):
         assert words in text, text
     assert not (tmp_path / "kismet.db").exists()
+
+
+def test_lines_of_the_document_are_real(started, tmp_path):
+    """Each line of the example, as far as its first number, is one that the program prints."""
+    sim = started(Sim, "--devices", "60", "--api-key", KEY, "--clock-skew", "-40")
+    sim.command("datasource none")
+    _, lines = probe(
+        tmp_path,
+        *("--kismet-host", f"http://localhost:{sim.port}", "--export-type", "console,sqlite"),
+        env={"KISMET_API_KEY": KEY},
+    )
+    document = (ROOT / "docs" / "first-steps.md").read_text()
+    shown = re.findall(r"^(ok  |warn|FAIL) (?:source|sink) \S+  (.*)$", document, re.MULTILINE)
+    assert len(shown) == len(lines) == 13, lines
+    for grade, text in shown:
+        beginning = re.match(r"\D*", text)[0].replace("pi.local", "localhost")
+        assert any(beginning in line and line.startswith(grade) for line in lines), text
 
 
 def test_credentials(started, tmp_path):
