@@ -485,7 +485,9 @@ static bool add_request(struct kx_source *source, const char *target)
     kx_buf_text(&text, ",\"format\":\"json\",\"fields\":");
     kx_fields_json(&text, config->location);
     kx_buf_byte(&text, '}');
-    bool added = !text.failed && kx_strings_add(&source->monitor_requests, text.data, text.length);
+    kx_buf_byte(&text, '\0'); /* strndup stops before it, but ASan's strict checks look for it */
+    bool added =
+        !text.failed && kx_strings_add(&source->monitor_requests, text.data, text.length - 1);
     kx_buf_fini(&text);
     return added;
 }
