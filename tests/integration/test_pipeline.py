@@ -48,12 +48,19 @@ def test_synthetic_devices_equal_the_truth_after_a_freeze(started, tmp_path):
 def test_a_signal_delivers_what_was_taken_in(started, tmp_path, sig):
     sim = started(Sim, "--devices", "1000", "--change", "100")
     db = tmp_path / "kismet.db"
-    # A batch that would not be due for minutes: only the stop can deliver it.
-    exporter = started(
-        Exporter, *flags(sim, db), "--batch-interval", "300", "--batch-records", "100000"
+    config = tmp_path / "kismet-export.yaml"
+    # A batch that would not be due for minutes: only the stop can deliver it. The console reads
+    # the same ring: what it has printed was taken in.
+    config.write_text(
+        f"sources: [{{name: test, url: '{sim.url}', rate: 1s}}]\n"
+        "sinks:\n"
+        f"  - type: sqlite\n    path: '{db}'\n"
+        "    batch: {interval: 300s, records: 100000, bytes: 64MiB}\n"
+        "  - {type: console}\n"
     )
-    exporter.streaming()
-    wait_for(lambda: sim.stats()["changes"] > 1000, what="changes")
+    exporter = started(Exporter, "--config", config)
+    wait_for(lambda: exporter.stdout().count("Device: ") >= 1000, what="every device")
+    assert count(db) == 0
     begun = time.monotonic()
     totals = exporter.finish(sig)["sqlite"]
     assert time.monotonic() - begun < 10
