@@ -241,6 +241,16 @@ enum kx_code kx_endpoint_failure(const struct kx_endpoint *endpoint,
                             "%s: no TLS connection: %s; a Kismet without a proxy before it speaks "
                             "http://",
                             at, text);
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+    case CURLE_GOT_NOTHING:
+        /* With TLS 1.3 a server refuses us only after the handshake. */
+        if (endpoint->url.tls && endpoint->config->tls.cert_file == NULL)
+            return kx_error_set(err, KX_ERR_UNAVAILABLE, 0,
+                                "%s: %s; a server that wants a client certificate (tls.cert_file) "
+                                "ends like this, too",
+                                at, text);
+        return kx_error_set(err, KX_ERR_UNAVAILABLE, 0, "%s: %s", at, text);
     default:
         return kx_error_set(err, KX_ERR_UNAVAILABLE, 0, "%s: %s", at, text);
     }
