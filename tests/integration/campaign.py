@@ -48,6 +48,11 @@ class Tail:
         self.read()
         return self.counts.setdefault(word, self.text.count(word))
 
+    def last(self, *words):
+        """Where the last of these words stands; -1 = nowhere."""
+        self.read()
+        return max(self.text.rfind(word) for word in words)
+
     def read(self):
         with open(self.path, "rb") as f:
             f.seek(self.offset)
