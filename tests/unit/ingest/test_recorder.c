@@ -427,6 +427,71 @@ static void files_turn_over(void **state)
     assert_true(frames > 15); /* of 3 files of at least 64 KiB */
 }
 
+/* The disk keeps up: each file has its size. */
+static void files_have_their_size(void **state)
+{
+    struct rig *rig = *state;
+    rig->config.bytes = 65536;
+    begin(rig, 1);
+    char *frame = malloc(20000);
+    assert_non_null(frame);
+    uint64_t begun_ns = kx_clock_boot_ns();
+    for (unsigned i = 0; i < 18; i++) {
+        put(rig, KX_STREAM_MONITOR, frame, noise(frame, 20000, i), 0);
+        kx_recorder_tick(rig->recorder, BOOT_NS + (i + 1ull) * S * 2);
+        for (long last = -1; last != i && !expired(begun_ns);) {
+            struct file file;
+            bool partial;
+            open_file(&file, 0);
+            while (next(&file))
+                last = file.line.frame.data[2] == 'i' ? (long)number_of(&file) : last;
+            kx_capture_reader_cut_off(file.reader, &partial);
+            kx_capture_reader_destroy(file.reader);
+        }
+    }
+    finish(rig);
+    free(frame);
+    for (unsigned age = 1; age < 4; age++) {
+        char name[80];
+        struct stat stat_of;
+        older(name, age);
+        assert_int_equal(stat(name, &stat_of), 0);
+        assert_in_range(stat_of.st_size, 65536, 65536 + 2 * 20000); /* one is not out yet */
+    }
+}
+
+/* The disk is behind: the end of the old file and the beginning of the new one wait together, and
+ * the new one grows until the disk has come to it. */
+static void a_turn_that_waits(void **state)
+{
+    struct rig *rig = *state;
+    rig->config.bytes = 65536;
+    gated = true;
+    begin(rig, 1);
+    char *frame = malloc(20000);
+    assert_non_null(frame);
+    for (unsigned i = 0; i < 30; i++)
+        put(rig, KX_STREAM_MONITOR, frame, noise(frame, 20000, i), 0);
+    assert_int_equal(counted(rig, KX_C_CAPTURE_FRAMES), 30);
+    gated = false;
+    sem_post(&gate);
+    finish(rig);
+    free(frame);
+    unsigned expected = 0;
+    for (unsigned age = 2; age-- > 0;) {
+        struct file file;
+        open_file(&file, age);
+        is_header(&file, "");
+        while (next(&file))
+            assert_int_equal(number_of(&file), expected++);
+        close_file(&file, false);
+        assert_in_range(expected, age == 1 ? 4 : 30, age == 1 ? 15 : 30);
+    }
+    char name[80];
+    older(name, 2);
+    assert_int_not_equal(access(name, F_OK), 0);
+}
+
 static void a_restart_overwrites_nothing(void **state)
 {
     struct rig *rig = *state;
@@ -500,17 +565,12 @@ static void a_full_disk(void **state)
     open_file(&file, 0);
     is_header(&file, "");
     unsigned lines = 0;
-    struct kx_error err;
-    const char *text;
-    size_t length;
-    for (;; lines++) { /* up to where the disk was full */
-        kx_capture_reader_next(file.reader);
-        assert_int_equal(kx_capture_reader_line(file.reader, &text, &length, &err), KX_OK);
-        if (text == NULL)
-            break;
-    }
+    while (next(&file)) /* up to where the disk was full, in the middle of a line */
+        assert_int_equal(number_of(&file), lines++);
+    assert_int_equal(lines, 6);
     bool partial;
     assert_true(kx_capture_reader_cut_off(file.reader, &partial));
+    assert_true(partial);
     kx_capture_reader_destroy(file.reader);
     free(frame);
 }
@@ -543,6 +603,57 @@ static void lines_that_shrink(void **state)
     close_file(&file, false);
     assert_int_equal(frames, 20);
     free(frame);
+}
+
+static size_t lines_of_file(void)
+{
+    struct kx_capture_reader *reader;
+    struct kx_error err;
+    const char *line;
+    size_t length, found = 0;
+    assert_int_equal(kx_capture_reader_create(&reader, path, &err), KX_OK);
+    for (;; found++) {
+        kx_capture_reader_next(reader);
+        assert_int_equal(kx_capture_reader_line(reader, &line, &length, &err), KX_OK);
+        if (line == NULL)
+            break;
+    }
+    kx_capture_reader_destroy(reader);
+    return found;
+}
+
+/* However the lines lie in zstd's blocks, and whether the file was completed or only flushed: what
+ * is decompressed and found no room at first is not forgotten. */
+static void the_end_of_a_file(void **state)
+{
+    (void)state;
+    enum { LINE = 32768, LINES = 24 };
+    char *text = malloc(LINE * LINES);
+    size_t room = ZSTD_compressBound(LINE * LINES);
+    char *packed = malloc(room);
+    ZSTD_CCtx *zstd = ZSTD_createCCtx();
+    assert_non_null(text);
+    assert_non_null(packed);
+    assert_non_null(zstd);
+    memset(text, 'a', LINE * LINES);
+    for (size_t i = 1; i <= LINES; i++)
+        text[i * LINE - 1] = '\n';
+    for (size_t i = 0; i < 2 * LINES; i++) {
+        size_t lines = i / 2 + 1;
+        ZSTD_inBuffer in = {text, lines * LINE, 0};
+        ZSTD_outBuffer out = {packed, room, 0};
+        assert_int_equal(
+            ZSTD_compressStream2(zstd, &out, &in, i % 2 == 0 ? ZSTD_e_end : ZSTD_e_flush), 0);
+        ZSTD_CCtx_reset(zstd, ZSTD_reset_session_only);
+        FILE *file = fopen(path, "w");
+        assert_non_null(file);
+        assert_int_equal(fwrite(packed, 1, out.pos, file), out.pos);
+        assert_int_equal(fclose(file), 0);
+        assert_int_equal(lines_of_file(), lines);
+    }
+    ZSTD_freeCCtx(zstd);
+    free(text);
+    free(packed);
 }
 
 static void refusals(void **state)
@@ -597,10 +708,13 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_clock_that_is_set, setup, teardown),
         cmocka_unit_test_setup_teardown(flushed_each_second, setup, teardown),
         cmocka_unit_test_setup_teardown(files_turn_over, setup, teardown),
+        cmocka_unit_test_setup_teardown(files_have_their_size, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_turn_that_waits, setup, teardown),
         cmocka_unit_test_setup_teardown(a_restart_overwrites_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(a_disk_that_hangs, setup, teardown),
         cmocka_unit_test_setup_teardown(a_full_disk, setup, teardown),
         cmocka_unit_test_setup_teardown(lines_that_shrink, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_end_of_a_file, setup, teardown),
         cmocka_unit_test_setup_teardown(refusals, setup, teardown),
         cmocka_unit_test_setup_teardown(a_disk_that_never_comes_back, setup, teardown),
     };
