@@ -512,10 +512,9 @@ static void test_lines_are_limited(void **state)
     start(0, &series_ops);
     for (int i = 0; i < 20; i++) {
         atomic_store(&ends[0].answer, KX_RETRY);
-        offer_some(2);
-        WAIT(state_is(KX_SINK_RETRYING));
+        WAIT((offer_some(1), state_is(KX_SINK_RETRYING)));
         atomic_store(&ends[0].answer, KX_SENT);
-        WAIT(state_is(KX_SINK_OK));
+        WAIT((offer_some(1), state_is(KX_SINK_OK)));
     }
     kx_ring_close(ring);
     join(0);
