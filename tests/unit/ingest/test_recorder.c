@@ -436,7 +436,7 @@ static void files_have_their_size(void **state)
     char *frame = malloc(20000);
     assert_non_null(frame);
     uint64_t begun_ns = kx_clock_boot_ns();
-    for (unsigned i = 0; i < 18; i++) {
+    for (unsigned i = 0; i < 20; i++) {
         put(rig, KX_STREAM_MONITOR, frame, noise(frame, 20000, i), 0);
         kx_recorder_tick(rig->recorder, BOOT_NS + (i + 1ull) * S * 2);
         for (long last = -1; last != i && !expired(begun_ns);) {
