@@ -6,6 +6,7 @@ And what happens to one source over a gap: what Kismet still knows is fetched, e
 import json
 import pathlib
 import subprocess
+import threading
 import time
 from datetime import datetime
 
@@ -16,8 +17,9 @@ from harness import SLOW, Sim, rows, wait_for
 from proxy import Proxy, cpu_shares
 
 HERE = pathlib.Path(__file__).parent
-WATCHED_S = 14  # longer than libcurl waits for a connection, so that it gives the resolver up
+WATCHED_S = 12  # longer than libcurl waits for a connection, so that it gives the resolver up
 PAUSE_S_MAX = 2  # devices are pushed each second
+GOOD = ("v4", "v6")
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +42,47 @@ def newest(db, name):
     return datetime.fromisoformat(str(found[0]["t"])).timestamp()
 
 
-def test_one_bad_source_does_not_slow_another(started, tmp_path, resolver):
+class Watch:
+    """Several sources, good and bad, that are watched while other tests run."""
+
+    def __init__(self, directory, resolver):
+        self.things = []
+        self.directory = directory
+        self.exporter, self.bad = several(self.start, directory, resolver)
+        self.heard = {name: [] for name in GOOD}
+        for name in GOOD:
+            wait_for(lambda: newest(self.exporter.db, name), what=f"devices of {name}")
+        self.begun = time.monotonic()
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def start(self, kind, *arguments, **options):
+        self.things.append(kind(self.directory, *arguments, **options))
+        return self.things[-1]
+
+    def run(self):
+        while not self.over.wait(0.1) and time.monotonic() < self.begun + WATCHED_S:
+            for name, times in self.heard.items():
+                t = newest(self.exporter.db, name)
+                if not times or times[-1] != t:
+                    times.append(t)
+
+    def kill(self):
+        self.over.set()
+        self.thread.join()
+        for thing in reversed(self.things):
+            thing.kill()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def watch(tmp_path_factory, resolver):
+    it = Watch(tmp_path_factory.mktemp("several"), resolver)
+    yield it
+    it.kill()
+
+
+def several(started, directory, resolver):
     first = started(Sim, "--devices", "50", "--change", "100", name="first")
     second = started(lambda _directory: Proxy(first.port, "::1"))
     hole = started(lambda _directory: Proxy(first.port))
@@ -57,38 +99,7 @@ def test_one_bad_source_does_not_slow_another(started, tmp_path, resolver):
     sources.append(source(f"http://localhost:{first.port}", "v4"))
     sources.append(source(second.url, "v6"))
     sources.append(source(f"http://2.hangs.test:{first.port}", "late"))
-    exporter = launch(started, tmp_path, sources, env=resolver)
-    good = ("v4", "v6")
-    for name in good:
-        wait_for(lambda: newest(exporter.db, name), what=f"devices of {name}")
-    heard = {name: [] for name in good}
-    begun = time.monotonic()
-
-    def watch():
-        for name in good:
-            t = newest(exporter.db, name)
-            if not heard[name] or heard[name][-1] != t:
-                heard[name].append(t)
-        return time.monotonic() - begun > WATCHED_S
-
-    wait_for(watch, WATCHED_S + 10, "the time to watch", every=0.1)
-    for name, times in heard.items():
-        pauses = [b - a for a, b in zip(times, times[1:])]
-        assert len(pauses) >= WATCHED_S / 2 / SLOW
-        assert max(pauses) < PAUSE_S_MAX * SLOW, (name, times)
-    assert newest(exporter.db, "late"), "a name that resolves late is a source like others"
-    log = exporter.stderr()
-    assert "source dead: " in log and "is Kismet running there" in log
-    assert "source nowhere: " in log and "check the host name" in log
-    assert "source hangs: " in log
-    for name in bad:
-        assert f"source {name}: streaming" not in log
-    # The end does not wait for a resolver either.
-    begun = time.monotonic()
-    exporter.finish()
-    assert time.monotonic() - begun < 10 * SLOW
-    for name in good:
-        assert "gaps_total" not in counters(exporter, f"source {name}")
+    return launch(started, directory, sources, env=resolver), bad
 
 
 @pytest.mark.slow
@@ -159,7 +170,8 @@ def test_alerts_of_a_gap_arrive_once(started, tmp_path, skew):
     assert found() == ["after", "before", "in the gap", "in the gap too"]
     exporter.finish()
     seen = counters(exporter, "source test")
-    assert seen["gaps_total"] == 1 and seen["events_duplicate_total"] >= 3
+    # "before" came twice and again by REST; the second "after" may not have been read any more.
+    assert seen["gaps_total"] == 1 and seen["events_duplicate_total"] >= 2
 
 
 def test_devices_of_a_gap_come_by_rest(started, tmp_path):
@@ -182,6 +194,28 @@ def test_a_source_that_flaps_is_not_hammered(started, tmp_path):
     """Kismet answers, its WebSockets do not: the backoff grows although REST works."""
     sim = started(Sim, "--devices", "5", "--handshake", "badaccept")
     exporter = launch(started, tmp_path, [source(sim.url)])
-    assert cpu_shares([exporter.pid], 3)[0] < 0.05 * SLOW
+    assert cpu_shares([exporter.pid], 2)[0] < 0.05 * SLOW
     assert exporter.stderr().count("next try in") < 12
     exporter.finish()
+
+
+def test_one_bad_source_does_not_slow_another(watch):
+    exporter, heard = watch.exporter, watch.heard
+    wait_for(lambda: not watch.thread.is_alive(), WATCHED_S + 10, "the time to watch")
+    for name, times in heard.items():
+        pauses = [b - a for a, b in zip(times, times[1:])]
+        assert len(pauses) >= WATCHED_S / 2 / SLOW
+        assert max(pauses) < PAUSE_S_MAX * SLOW, (name, times)
+    assert newest(exporter.db, "late"), "a name that resolves late is a source like others"
+    log = exporter.stderr()
+    assert "source dead: " in log and "is Kismet running there" in log
+    assert "source nowhere: " in log and "check the host name" in log
+    assert "source hangs: " in log
+    for name in watch.bad:
+        assert f"source {name}: streaming" not in log
+    # The end does not wait for a resolver either.
+    begun = time.monotonic()
+    exporter.finish()
+    assert time.monotonic() - begun < 10 * SLOW
+    for name in GOOD:
+        assert "gaps_total" not in counters(exporter, f"source {name}")
