@@ -21,7 +21,7 @@ def configure(directory, sources, name="exporter", sinks=None, **top):
     path = directory / f"{name}.yaml"
     if sinks is None:
         db = directory / f"{name}.db"
-        sinks = [{"type": "sqlite", "path": str(db), "batch": {"interval": "100ms"}}]
+        sinks = [{"type": "sqlite", "path": str(db), "batch": {"interval": "30ms"}}]
     config = {"sensor": "sensor", "sources": sources, "sinks": sinks, **top}
     path.write_text(json.dumps(config, indent=1) + "\n")
     return path

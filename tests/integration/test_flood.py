@@ -7,7 +7,7 @@ from harness import ROOT, rows, wait_for
 from rawkismet import RawKismet, device, frame, mac_of
 
 STEADY = 100  # devices that are heard all the time
-CHUNK = 1000
+CHUNK = 2000
 GROWTH_KIB_MAX = 512
 
 

@@ -68,9 +68,8 @@ def deadlines(tmp_path_factory):
         found[name] = (sim, proxy, exporter)
     for name in ("half_open", "monitor_stalls", "stalled"):
         found[name][2].streaming()
-        sim = found[name][0]
-        seconds = sim.stats()["seconds"]
-        wait_for(lambda: sim.stats()["seconds"] >= seconds + 2, what="a heartbeat")
+    seconds = sim.stats()["seconds"]
+    wait_for(lambda: sim.stats()["seconds"] >= seconds + 2, what="a heartbeat")
     found["stalled"][0].command("timestamp stalled")
     found["half_open"][1].set_mode("stall")
     found["monitor_stalls"][1].set_mode("stall", only="monitor")
@@ -187,18 +186,24 @@ def test_row_04_404(started, tmp_path):
     assert parts(exporter)["disconnects_total{cause=not_found}"] >= 1
 
 
-@pytest.mark.parametrize("status", ["403 Forbidden", "502 Bad Gateway", "503 Service Unavailable"])
-@pytest.mark.parametrize("path", ["/system/status.json", "/devices/monitor.ws"])
+@pytest.mark.parametrize(
+    "status, path",
+    [
+        ("403 Forbidden", "/system/status.json"),
+        ("403 Forbidden", "/devices/monitor.ws"),
+        ("502 Bad Gateway", "/system/status.json"),
+        ("503 Service Unavailable", "/eventbus/events.ws"),
+    ],
+)
 def test_row_05_a_proxy_is_in_trouble(started, tmp_path, status, path):
     """Tried again at the proxy's word, not after the minute of a wrong key."""
     raw = make(started)(RawKismet)
-    wanted = path if path.endswith(".ws") else "/system/status.json"
-    raw.answers[wanted] = [http("", status, "Retry-After: 2")]
+    raw.answers[path] = [http("", status, "Retry-After: 1")]
     exporter = launch(started, tmp_path, [source(raw.url, reconnect=QUICK)])
     wait_for(lambda: "next try in" in exporter.stderr(), what="the refusal is said")
     line = next(x for x in exporter.stderr().splitlines() if "next try in" in x)
-    assert status[:3] in line and line.endswith("next try in 2.0 s"), line
-    del raw.answers[wanted]
+    assert status[:3] in line and line.endswith("next try in 1.0 s"), line
+    del raw.answers[path]
     exporter.streaming()
     assert parts(exporter)["disconnects_total{cause=refused}"] >= 1
 
@@ -377,7 +382,7 @@ def test_row_22_kismets_clock_jumps_back(started, tmp_path):
     sim, exporter = kept(started, tmp_path)
     sim.command("clock-skew -3600")
     before = sim.stats()["changes"]
-    wait_for(lambda: sim.stats()["changes"] > before + 40, what="changes after the jump")
+    wait_for(lambda: sim.stats()["changes"] > before + 15, what="changes after the jump")
     sim.command("freeze")
 
     def equal():
@@ -510,6 +515,12 @@ def test_row_27_our_own_long_stall(started, tmp_path):
 # --- the rows that take their time ---
 
 
+def begin_anew(proxy):
+    """The try under way need not run into its deadline once more."""
+    proxy.set_mode("reset")
+    proxy.mend()
+
+
 def test_row_07_half_open(deadlines):
     """No FIN, no RST, no byte: noticed within 30 s by the heartbeat that stays away."""
     sim, proxy, exporter = deadlines["half_open"]
@@ -549,6 +560,7 @@ def test_row_09_subscriptions_are_ignored(deadlines):
     wait_for(lambda: said in exporter.stderr(), 30, "three tries, then advice")
     assert exporter.stderr().count("within 5 s of subscribing;") == 2
     sim.command("eventbus ok")
+    begin_anew(proxy)
     before = exporter.stderr().count(": streaming from ")
     exporter.streaming(before + 1)
     wait_for(lambda: count(exporter.db) == 10, what="devices")
@@ -560,6 +572,7 @@ def test_row_10_handshake_never_ends(deadlines):
     wait_for(lambda: "no WebSocket upgrade within 10 s" in exporter.stderr(), 25, "the deadline")
     assert cpu_shares([exporter.pid], 1)[0] < 0.05 or sanitized()
     sim.command("handshake ok")
+    begin_anew(proxy)
     exporter.streaming()
     assert parts(exporter)["disconnects_total{cause=timeout}"] >= 1
 
