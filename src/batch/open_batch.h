@@ -44,6 +44,10 @@ struct kx_open_kind { /* devices apart from events: their bounds differ */
     uint32_t oldest; /* no record of this kind is alive before this slot */
 };
 
+struct kx_open_entry { /* of the index by device */
+    uint32_t epoch, slot;
+};
+
 struct kx_open_batch {
     struct kx_store store;
     struct kx_batch_config limits;
@@ -52,9 +56,7 @@ struct kx_open_batch {
     struct kx_open_kind devices, events;
     uint32_t head;      /* no record is alive before this slot */
     uint64_t opened_ns; /* when the oldest record came */
-    struct kx_open_entry {
-        uint32_t epoch, slot;
-    } * index;
+    struct kx_open_entry *index;
     uint32_t index_size, max_devices;
     uint32_t epoch;               /* never 0 */
     struct kx_counters *counters; /* the worker's */

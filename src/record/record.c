@@ -8,41 +8,38 @@
 #include <math.h>
 #include <string.h>
 
-#define FIELD(field_name, field_type, member)                                                      \
-    {                                                                                              \
-        .name = field_name, .type = field_type,                                                    \
-        .offset = (uint16_t)offsetof(struct kx_device, member),                                    \
-    }
+#define FIELD(text, kind, member)                                                                  \
+    .name = text, .type = kind, .offset = (uint16_t)offsetof(struct kx_device, member)
 
 const struct kx_field_info kx_fields[KX_FIELDS] = {
-    [KX_F_TIMESTAMP] = FIELD("timestamp", KX_TYPE_TIME, head.received_ns),
-    [KX_F_MAC_ADDR] = FIELD("mac_addr", KX_TYPE_TEXT, mac_addr),
-    [KX_F_NAME] = FIELD("name", KX_TYPE_TEXT, name),
-    [KX_F_USERNAME] = FIELD("username", KX_TYPE_TEXT, username),
-    [KX_F_PHY_TYPE] = FIELD("phy_type", KX_TYPE_TEXT, phy_type),
-    [KX_F_MANUFACTURER] = FIELD("manufacturer", KX_TYPE_TEXT, manufacturer),
-    [KX_F_FIRST_SEEN] = FIELD("first_seen", KX_TYPE_I64, first_seen),
-    [KX_F_LAST_SEEN] = FIELD("last_seen", KX_TYPE_I64, last_seen),
-    [KX_F_CHANNEL] = FIELD("channel", KX_TYPE_TEXT, channel),
-    [KX_F_FREQUENCY] = FIELD("frequency", KX_TYPE_I64, frequency),
-    [KX_F_TOTAL_PACKETS] = FIELD("total_packets", KX_TYPE_I64, total_packets),
-    [KX_F_TX_PACKETS] = FIELD("tx_packets", KX_TYPE_I64, tx_packets),
-    [KX_F_RX_PACKETS] = FIELD("rx_packets", KX_TYPE_I64, rx_packets),
-    [KX_F_DATA_SIZE] = FIELD("data_size", KX_TYPE_I64, data_size),
-    [KX_F_SIGNAL_DBM] = FIELD("signal_dbm", KX_TYPE_I32, signal_dbm),
-    [KX_F_NOISE_DBM] = FIELD("noise_dbm", KX_TYPE_I32, noise_dbm),
-    [KX_F_SNR_DB] = FIELD("snr_db", KX_TYPE_I32, snr_db),
-    [KX_F_LATITUDE] = FIELD("latitude", KX_TYPE_F64, latitude),
-    [KX_F_LONGITUDE] = FIELD("longitude", KX_TYPE_F64, longitude),
-    [KX_F_ALTITUDE] = FIELD("altitude", KX_TYPE_F64, altitude),
-    [KX_F_SOURCE] = FIELD("source", KX_TYPE_TEXT, source),
-    [KX_F_SERVER_UUID] = FIELD("server_uuid", KX_TYPE_TEXT, server_uuid),
-    [KX_F_DEVICE_KEY] = FIELD("device_key", KX_TYPE_TEXT, device_key),
-    [KX_F_DEVICE_TYPE] = FIELD("device_type", KX_TYPE_TEXT, device_type),
-    [KX_F_CRYPT] = FIELD("crypt", KX_TYPE_TEXT, crypt),
-    [KX_F_NUM_ALERTS] = FIELD("num_alerts", KX_TYPE_I64, num_alerts),
-    [KX_F_MAC_RANDOM] = FIELD("mac_random", KX_TYPE_BOOL, mac_random),
-    [KX_F_EXTRA] = FIELD("extra", KX_TYPE_JSON, extra),
+    [KX_F_TIMESTAMP] = {FIELD("timestamp", KX_TYPE_TIME, head.received_ns)},
+    [KX_F_MAC_ADDR] = {FIELD("mac_addr", KX_TYPE_TEXT, mac_addr)},
+    [KX_F_NAME] = {FIELD("name", KX_TYPE_TEXT, name)},
+    [KX_F_USERNAME] = {FIELD("username", KX_TYPE_TEXT, username)},
+    [KX_F_PHY_TYPE] = {FIELD("phy_type", KX_TYPE_TEXT, phy_type)},
+    [KX_F_MANUFACTURER] = {FIELD("manufacturer", KX_TYPE_TEXT, manufacturer)},
+    [KX_F_FIRST_SEEN] = {FIELD("first_seen", KX_TYPE_I64, first_seen)},
+    [KX_F_LAST_SEEN] = {FIELD("last_seen", KX_TYPE_I64, last_seen)},
+    [KX_F_CHANNEL] = {FIELD("channel", KX_TYPE_TEXT, channel)},
+    [KX_F_FREQUENCY] = {FIELD("frequency", KX_TYPE_I64, frequency)},
+    [KX_F_TOTAL_PACKETS] = {FIELD("total_packets", KX_TYPE_I64, total_packets)},
+    [KX_F_TX_PACKETS] = {FIELD("tx_packets", KX_TYPE_I64, tx_packets)},
+    [KX_F_RX_PACKETS] = {FIELD("rx_packets", KX_TYPE_I64, rx_packets)},
+    [KX_F_DATA_SIZE] = {FIELD("data_size", KX_TYPE_I64, data_size)},
+    [KX_F_SIGNAL_DBM] = {FIELD("signal_dbm", KX_TYPE_I32, signal_dbm)},
+    [KX_F_NOISE_DBM] = {FIELD("noise_dbm", KX_TYPE_I32, noise_dbm)},
+    [KX_F_SNR_DB] = {FIELD("snr_db", KX_TYPE_I32, snr_db)},
+    [KX_F_LATITUDE] = {FIELD("latitude", KX_TYPE_F64, latitude)},
+    [KX_F_LONGITUDE] = {FIELD("longitude", KX_TYPE_F64, longitude)},
+    [KX_F_ALTITUDE] = {FIELD("altitude", KX_TYPE_F64, altitude)},
+    [KX_F_SOURCE] = {FIELD("source", KX_TYPE_TEXT, source)},
+    [KX_F_SERVER_UUID] = {FIELD("server_uuid", KX_TYPE_TEXT, server_uuid)},
+    [KX_F_DEVICE_KEY] = {FIELD("device_key", KX_TYPE_TEXT, device_key)},
+    [KX_F_DEVICE_TYPE] = {FIELD("device_type", KX_TYPE_TEXT, device_type)},
+    [KX_F_CRYPT] = {FIELD("crypt", KX_TYPE_TEXT, crypt)},
+    [KX_F_NUM_ALERTS] = {FIELD("num_alerts", KX_TYPE_I64, num_alerts)},
+    [KX_F_MAC_RANDOM] = {FIELD("mac_random", KX_TYPE_BOOL, mac_random)},
+    [KX_F_EXTRA] = {FIELD("extra", KX_TYPE_JSON, extra)},
 };
 
 enum kx_field kx_field_find(const char *name, size_t length)

@@ -17,8 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define S(seconds) ((uint64_t)(seconds)*1000000000ull)
-#define MS(milliseconds) ((uint64_t)(milliseconds)*1000000ull)
+#define S(seconds) (1000000000ull * (uint64_t)(seconds))
+#define MS(milliseconds) (1000000ull * (uint64_t)(milliseconds))
 
 /* --- records --- */
 
