@@ -3,15 +3,13 @@
 
 #include "base/backoff.h"
 #include "base/clock.h"
-#include "base/text.h"
 #include "ingest/conn.h"
-#include "ingest/fields.h"
 #include "ingest/health.h"
+#include "ingest/subscription.h"
 #include "ingest/sweep.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 enum {
     OPERATOR_RETRY_S = 60,   /* the wait when somebody must act: a wrong key, a missing route */
@@ -22,7 +20,6 @@ enum {
     ALERT_OVERLAP_S = 5,     /* of a gap: alerts are asked for from a little before it */
     EMPTY_S = 30,            /* connected this long without one device: say what may be wrong */
     BOARD_S = 1,
-    MONITOR_REQUESTS_MAX = 16, /* of one monitor connection */
 };
 
 static const char EVENTBUS_PATH[] = "/eventbus/events.ws";
@@ -42,8 +39,7 @@ struct kx_source {
     struct kx_endpoint endpoint;
     struct kx_origin origin;
     struct kx_reconcile reconcile;
-    char monitor_path[320];
-    struct kx_strings monitor_requests; /* the subscriptions */
+    struct kx_subscription subscription;
     struct kx_mac_filter macs;
     struct kx_conn *monitor;
     struct kx_conn *eventbus;
@@ -280,21 +276,10 @@ on_closed(void *context, enum kx_conn_cause cause, bool partial, const struct kx
 
 /* --- subscriptions --- */
 
-static void subscribe(struct kx_source *source, const char *topic)
+static void send_all(struct kx_conn *conn, const struct kx_strings *requests)
 {
-    struct kx_buf text;
-    kx_buf_init(&text, 65536);
-    kx_buf_text(&text, "{\"SUBSCRIBE\":\"");
-    kx_text_json(&text, topic, strlen(topic));
-    kx_buf_byte(&text, '"');
-    size_t plain = text.length;
-    kx_buf_text(&text, ",\"fields\":");
-    if (!kx_fields_topic_json(&text, topic, source->config->location))
-        kx_buf_truncate(&text, plain);
-    kx_buf_byte(&text, '}');
-    KX_ASSERT(!text.failed);
-    kx_conn_send(source->eventbus, text.data, text.length);
-    kx_buf_fini(&text);
+    for (size_t i = 0; i < requests->count; i++)
+        kx_conn_send(conn, requests->items[i], strlen(requests->items[i]));
 }
 
 static void say_streaming(struct kx_source *source)
@@ -344,20 +329,14 @@ on_monitor_closed(void *context, enum kx_conn_cause cause, bool partial, const s
 static void on_monitor_opened(void *context)
 {
     struct kx_source *source = context;
-    for (size_t i = 0; i < source->monitor_requests.count; i++) {
-        const char *request = source->monitor_requests.items[i];
-        kx_conn_send(source->monitor, request, strlen(request));
-    }
+    send_all(source->monitor, &source->subscription.monitor);
     streaming_if_complete(source);
 }
 
 static void on_eventbus_opened(void *context)
 {
     struct kx_source *source = context;
-    subscribe(source, "TIMESTAMP");
-    for (size_t i = 0; i < source->config->events.count; i++)
-        if (strcmp(source->config->events.items[i], "TIMESTAMP") != 0)
-            subscribe(source, source->config->events.items[i]);
+    send_all(source->eventbus, &source->subscription.eventbus);
     source->heartbeat_seen = false;
     source->heartbeat_due_ns = source->now_ns + HEARTBEAT_FIRST_S * KX_NS_PER_S;
     streaming_if_complete(source);
@@ -473,45 +452,6 @@ static const struct kx_conn_ops monitor_ops = {on_monitor_opened, on_monitor_mes
 static const struct kx_conn_ops eventbus_ops = {on_eventbus_opened, on_eventbus_message,
                                                 on_read_end, on_closed};
 
-/* Adds a subscription to target: "*", or a MAC with a mask. */
-static bool add_request(struct kx_source *source, const char *target)
-{
-    const struct kx_source_config *config = source->config;
-    struct kx_buf text;
-    kx_buf_init(&text, 65536);
-    unsigned rate_s = (unsigned)((config->rate_ns + KX_NS_PER_S - 1) / KX_NS_PER_S);
-    kx_buf_printf(&text, "{\"monitor\":\"%s\",\"request\":%zu,\"rate\":%u", target,
-                  source->monitor_requests.count + 1, rate_s > 0 ? rate_s : 1);
-    kx_buf_text(&text, ",\"format\":\"json\",\"fields\":");
-    kx_fields_json(&text, config->location);
-    kx_buf_byte(&text, '}');
-    kx_buf_byte(&text, '\0'); /* strndup stops before it, but ASan's strict checks look for it */
-    bool added =
-        !text.failed && kx_strings_add(&source->monitor_requests, text.data, text.length - 1);
-    kx_buf_fini(&text);
-    return added;
-}
-
-/* Kismet goes through all its devices for each request: of many MACs it is asked for every device,
- * and the intake picks. */
-static enum kx_code write_requests(struct kx_source *source, struct kx_error *err)
-{
-    const struct kx_source_config *config = source->config;
-    bool each = config->macs.count > 0 && config->macs.count <= MONITOR_REQUESTS_MAX;
-    bool added = each || add_request(source, "*");
-    for (size_t i = 0; each && added && i < config->macs.count; i++)
-        added = add_request(source, config->macs.items[i]);
-    if (!added)
-        return kx_error_set(err, KX_ERR_NOMEM, 0, "no memory for a subscription");
-    int length = config->view == NULL ? snprintf(source->monitor_path, sizeof(source->monitor_path),
-                                                 "/devices/monitor.ws")
-                                      : snprintf(source->monitor_path, sizeof(source->monitor_path),
-                                                 "/devices/views/%s/monitor.ws", config->view);
-    if (length < 0 || (size_t)length >= sizeof(source->monitor_path))
-        return kx_error_set(err, KX_ERR_CONFIG, 0, "the name of the view is too long");
-    return KX_OK;
-}
-
 enum kx_code kx_source_create(struct kx_source **ret_source,
                               const struct kx_source_config *config,
                               uint16_t index,
@@ -546,12 +486,12 @@ enum kx_code kx_source_create(struct kx_source **ret_source,
     if (code == KX_OK)
         code = kx_mac_filter_init(&source->macs, &config->macs, err);
     if (code == KX_OK)
-        code = write_requests(source, err);
+        code = kx_subscription_init(&source->subscription, config, err);
     if (code == KX_OK)
         code = kx_dedupe_create(&source->origin.dedupe, err);
     if (code == KX_OK)
-        code = kx_conn_create(&source->monitor, endpoint, source->monitor_path, &monitor_ops,
-                              source, err);
+        code = kx_conn_create(&source->monitor, endpoint, source->subscription.monitor_path,
+                              &monitor_ops, source, err);
     if (code == KX_OK)
         code =
             kx_conn_create(&source->eventbus, endpoint, EVENTBUS_PATH, &eventbus_ops, source, err);
@@ -593,7 +533,7 @@ void kx_source_destroy(struct kx_source *source)
     kx_sweep_destroy(source->sweep);
     kx_endpoint_fini(&source->endpoint);
     kx_dedupe_destroy(source->origin.dedupe);
-    kx_strings_fini(&source->monitor_requests);
+    kx_subscription_fini(&source->subscription);
     kx_mac_filter_fini(&source->macs);
     free(source);
 }
