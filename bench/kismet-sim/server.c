@@ -459,7 +459,7 @@ static struct lws_vhost *open_http(struct sim *s, struct lws_context_creation_in
     info->iface = o->bind;
     info->protocols = protocols;
     info->vhost_name = "kismet";
-    info->options = LWS_SERVER_OPTION_DISABLE_IPV6;
+    info->options = strchr(o->bind, ':') != NULL ? 0 : LWS_SERVER_OPTION_DISABLE_IPV6;
     info->keepalive_timeout = IDLE_S;
     info->timeout_secs = IDLE_S;
     if (o->tls_cert) {
