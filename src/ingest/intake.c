@@ -148,7 +148,9 @@ static bool is_news(const struct kx_registry_entry *entry, const struct kx_json_
         return told->heard == KX_HEARD_NEVER || device->last_seen > told->last_seen;
     if (device->mod_time != told->mod_time)
         return device->mod_time > told->mod_time;
-    return device->first_seen == told->first_seen && device->total_packets > told->total_packets;
+    if (device->first_seen != told->first_seen) /* a later one is a new life of the device */
+        return device->first_seen > told->first_seen;
+    return device->total_packets > told->total_packets;
 }
 
 static struct kx_registry_entry *find(struct kx_intake *intake, const struct kx_registry_name *name)
