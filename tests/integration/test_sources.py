@@ -18,7 +18,7 @@ from proxy import Proxy, cpu_shares
 
 HERE = pathlib.Path(__file__).parent
 WATCHED_S = 12  # longer than libcurl waits for a connection, so that it gives the resolver up
-PAUSE_S_MAX = 2  # devices are pushed each second
+PAUSE_S_MAX = 3  # devices are pushed each second; what would hang, hangs for ten
 GOOD = ("v4", "v6")
 
 
@@ -203,7 +203,8 @@ def test_one_bad_source_does_not_slow_another(watch):
     exporter, heard = watch.exporter, watch.heard
     wait_for(lambda: not watch.thread.is_alive(), WATCHED_S + 10, "the time to watch")
     for name, times in heard.items():
-        pauses = [b - a for a, b in zip(times, times[1:])]
+        # The first state's time is the server's second, not when we heard it.
+        pauses = [b - a for a, b in zip(times[1:], times[2:])]
         assert len(pauses) >= WATCHED_S / 2 / SLOW
         assert max(pauses) < PAUSE_S_MAX * SLOW, (name, times)
     assert newest(exporter.db, "late"), "a name that resolves late is a source like others"
