@@ -111,7 +111,9 @@ silent_deliver(struct kx_batch *batch, const struct kx_call *call, struct kx_err
     (void)batch;
     assert_true(kx_sender_alive_ns(sender) > call->deadline_ns); /* the watchdog waits as long */
     assert_int_equal(err->text[0], 0);
-    return fake.call_count++ == 0 ? KX_RETRY : KX_SENT;
+    if (fake.call_count++ == 0)
+        kx_error_set(err, KX_ERR_IO, 0, "said once");
+    return fake.call_count <= 2 ? KX_RETRY : KX_SENT;
 }
 
 /* A sink that neither marks what it confirms nor says why it does not. */
@@ -120,11 +122,14 @@ static void test_terse_sink(void **state)
     (void)state;
     fake.deliver = silent_deliver;
     push(70);
-    uint64_t until_ns = run();
-    expect_state(KX_SINK_RETRYING, "");
-    now_ns = until_ns;
+    now_ns = run();
+    expect_state(KX_SINK_RETRYING, "said once");
+    now_ns = run();
+    struct kx_sink_status status;
+    kx_board_sink_get(board, 0, &status);
+    assert_string_equal(status.text, ""); /* not what another call said */
     run();
-    assert_int_equal(fake.call_count, 2);
+    assert_int_equal(fake.call_count, 3);
     assert_int_equal(count_of(KX_C_DELIVERED), 70);
     assert_int_equal(kx_queue_pending(queue), 0);
 }
@@ -558,6 +563,7 @@ static void test_idle(void **state)
     fake_ops.idle = fake_idle;
     uint64_t until_ns = run();
     assert_int_equal(fake.idle_count, 1);
+    assert_int_equal(fake.idle_deadline_ns, S(1030));
     assert_int_equal(until_ns, now_ns + S(1));
     expect_state(KX_SINK_OK, "");
     now_ns += MS(500);
