@@ -74,6 +74,10 @@ static bool on_line(void *context, const char *line, size_t length, int64_t rece
 {
     struct kx_sweep *sweep = context;
     struct kx_origin *origin = sweep->parts.origin;
+    /* An answer can wait: half of the ring is for what cannot. (The loop publishes, then resumes.)
+     */
+    if (!kx_ring_has_room(sweep->parts.ring))
+        return false;
     enum kx_taken taken =
         kx_intake_device(sweep->parts.intake, origin, KX_VIA_REST, line, length, received_ns);
     if (taken == KX_TAKEN_FULL)
