@@ -19,6 +19,7 @@ enum {
     HEARTBEAT_TRIES = 3,     /* subscriptions that nobody heeds: then it is no passing trouble */
     ALERT_OVERLAP_S = 5,     /* of a gap: alerts are asked for from a little before it */
     EMPTY_S = 30,            /* connected this long without one device: say what may be wrong */
+    SWEEPS_FAILED_MAX = 3,   /* running, while REST is all we have: then the session is over */
     BOARD_S = 1,
 };
 
@@ -56,8 +57,9 @@ struct kx_source {
     uint64_t empty_due_ns; /* 0 = a device has come, or it was said already */
     uint64_t board_due_ns;
     bool heartbeat_seen;
-    unsigned unheeded;    /* subscriptions running without a TIMESTAMP */
-    int64_t gap_begun_ns; /* wall clock; 0 = nothing to catch up with */
+    unsigned sweeps_failed; /* running */
+    unsigned unheeded;      /* subscriptions running without a TIMESTAMP */
+    int64_t gap_begun_ns;   /* wall clock; 0 = nothing to catch up with */
     char gap_cause[128];
     size_t monitor_fds; /* of the last kx_source_fds */
     char component[160];
@@ -419,10 +421,17 @@ on_sweep(void *context, enum kx_verdict verdict, enum kx_code code, const struct
         return;
     }
     if (code != KX_OK) {
+        source->sweeps_failed++;
+        if (kx_reconcile_polls(&source->reconcile) && source->sweeps_failed >= SWEEPS_FAILED_MAX) {
+            source->sweeps_failed = 0;
+            lose(source, refusal_of(code), err);
+            return;
+        }
         kx_log_limited(&source->sweep_log, source->now_ns, KX_LOG_WARNING, source->component, "%s",
                        err->text);
         return;
     }
+    source->sweeps_failed = 0;
     source->status.last_contact_ns = kx_clock_wall_ns();
     source->gap_begun_ns = 0;
     if (source->env.once) {

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from campaign import counters, count, differences, launch, source
+from campaign import QUICK, counters, count, differences, launch, source
 from harness import ROOT, Sim, wait_for
 
 HEALTHY_S = 30
@@ -175,3 +175,15 @@ def test_a_healthy_monitor_stays_trusted_for_ten_minutes(pairs):
             f"{found.get('rest_records_total', 0)} of them first, repaired 0, streaming throughout"
         )
     (ROOT / "tests" / "results" / "healthy-monitor.txt").write_text("\n".join(lines) + "\n")
+
+
+def test_a_poll_that_only_fails_is_no_polling(started, tmp_path):
+    """Heartbeats come, but REST, all that a polling source has, does not answer any more."""
+    sim = started(Sim, "--devices", "10", "--monitor", "never")
+    exporter = launch(started, tmp_path, [source(sim.url, mode="poll", reconnect=QUICK)])
+    wait_for(lambda: ": polling from " in exporter.stderr(), what="the source polls")
+    sim.command("rest fail503")
+    wait_for(lambda: "next try in" in exporter.stderr(), 30, "the session is given up")
+    sim.command("rest ok")
+    wait_for(lambda: exporter.stderr().count(": polling from ") >= 2, what="it polls again")
+    exporter.finish()
