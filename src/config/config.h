@@ -77,6 +77,59 @@ struct kx_history_config {
     uint64_t retention_ns; /* 0 = for ever */
 };
 
+/* A number that may be absent, and below 0. */
+struct kx_real {
+    double value;
+    bool given;
+};
+
+enum kx_fence_unknown { KX_FENCE_DROP, KX_FENCE_PASS };
+
+/* A circle or a box, checked to be one of them when it is given. */
+struct kx_geofence_config {
+    unsigned line; /* first: where it stands in the file; 0 = not there */
+    struct kx_real lat, lon;
+    double radius_m;
+    struct kx_real lat_min, lat_max, lon_min, lon_max;
+    enum kx_fence_unknown unknown; /* a device without a place */
+};
+
+enum kx_random { KX_RANDOM_ANY, KX_RANDOM_ONLY, KX_RANDOM_NEVER };
+enum kx_severity { /* Kismet's levels are 0, 5, 10, 15 and 20 */
+    KX_SEVERITY_ANY,
+    KX_SEVERITY_INFO,
+    KX_SEVERITY_LOW,
+    KX_SEVERITY_MEDIUM,
+    KX_SEVERITY_HIGH,
+    KX_SEVERITY_CRITICAL,
+};
+
+/* Which records a sink gets; all zero = every one. */
+struct kx_filter_config {
+    struct kx_strings phy_type, device_type;
+    struct kx_strings macs_allow, macs_deny;
+    enum kx_random mac_random;
+    struct kx_real min_signal_dbm;
+    struct kx_geofence_config geofence;
+    char *name;               /* a regular expression; NULL = any */
+    struct kx_strings topics; /* of events; "none" alone = no event */
+    enum kx_severity min_severity;
+};
+
+enum kx_delta_mode { KX_DELTA_CHANGED, KX_DELTA_FIELDS, KX_DELTA_OFF };
+
+/* When a device is told again. */
+struct kx_delta_config {
+    unsigned line; /* first: where it stands in the file; 0 = not there */
+    enum kx_delta_mode mode;
+    struct kx_strings deadband; /* "signal_dbm=3" */
+    struct kx_strings ignore;   /* fields */
+    uint64_t heartbeat_ns;      /* 0 = off, as of the others */
+    uint64_t min_interval_ns;
+    uint64_t max_age_ns;
+    uint32_t max_rate; /* devices a second */
+};
+
 enum kx_sink_type { KX_SINK_CONSOLE, KX_SINK_SQLITE, KX_SINK_TYPES };
 
 struct kx_sink_config {
@@ -84,6 +137,8 @@ struct kx_sink_config {
     enum kx_sink_type type;
     unsigned line; /* where it stands in the file; 0 = command line or default */
     struct kx_batch_config batch;
+    struct kx_filter_config filter;
+    struct kx_delta_config delta;
     enum kx_compat compat;
     enum kx_mac_case mac_case;
     struct {
