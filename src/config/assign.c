@@ -268,6 +268,14 @@ void kx_sink_release(struct kx_sink_config *sink)
             kx_options_release(kx_sink_kind_at(i)->scope, sink);
 }
 
+static void release_extra(struct kx_extra_fields *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        kx_options_release(KX_SCOPE_EXTRA, &list->items[i]);
+    free(list->items);
+    *list = (struct kx_extra_fields){0};
+}
+
 void kx_options_release(enum kx_scope scope, void *object)
 {
     for (size_t i = 0; i < kx_option_count(); i++) {
@@ -300,8 +308,11 @@ void kx_options_release(enum kx_scope scope, void *object)
         case KX_OPTION_NUMBER:
         case KX_OPTION_BOOL:
         case KX_OPTION_CHOICE:
-        case KX_OPTION_ITEMS:
         case KX_OPTION_NOT_BUILT:
+            break;
+        case KX_OPTION_ITEMS:
+            if (option->child == KX_SCOPE_EXTRA)
+                release_extra(member);
             break;
         }
     }

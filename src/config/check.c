@@ -5,7 +5,9 @@
 
 #include "base/text.h"
 #include "config/config.h"
+#include "config/suggest.h"
 #include "config/url.h"
+#include "record/record.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -88,4 +90,50 @@ enum kx_code kx_check_regex(void *field, struct kx_error *err)
                             text);
     }
     return KX_OK;
+}
+
+enum kx_code kx_check_fields(void *field, struct kx_error *err)
+{
+    const struct kx_strings *names = field;
+    for (size_t i = 0; i < names->count; i++) {
+        const char *name = names->items[i];
+        struct kx_suggest suggest = {.word = name};
+        char near[KX_SUGGEST_TEXT_MAX];
+        if (kx_field_find(name, strlen(name)) < KX_FIELDS)
+            continue;
+        for (enum kx_field known = 0; known < KX_FIELDS; known++)
+            kx_suggest_offer(&suggest, kx_fields[known].name);
+        return kx_error_set(err, KX_ERR_CONFIG, 0,
+                            "'%.40s' is no field of a device%s: write a list such as [mac_addr, "
+                            "signal_dbm, last_seen]",
+                            name, kx_suggest_text(&suggest, "", near));
+    }
+    return KX_OK;
+}
+
+enum kx_code kx_check_path(void *field, struct kx_error *err)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                  "_-.:/";
+    const char *path = *(char **)field;
+    size_t length = strlen(path);
+    if (path[strspn(path, allowed)] == '\0' && strchr(path, '.') != NULL && path[0] != '/' &&
+        path[length - 1] != '/' && length <= 256)
+        return KX_OK;
+    return kx_error_set(err, KX_ERR_CONFIG, 0,
+                        "'%.80s' is no field of Kismet: write a name such as "
+                        "kismet.device.base.freq_khz, with '/' between those inside each other",
+                        path);
+}
+
+enum kx_code kx_check_key(void *field, struct kx_error *err)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789_";
+    const char *key = *(char **)field;
+    if (key[strspn(key, allowed)] == '\0' && strlen(key) <= KX_EXTRA_NAME_BYTES_MAX)
+        return KX_OK;
+    return kx_error_set(err, KX_ERR_CONFIG, 0,
+                        "'%.40s' cannot be a key: write up to %d lower-case letters, digits and "
+                        "'_', such as last_bssid",
+                        key, KX_EXTRA_NAME_BYTES_MAX);
 }

@@ -22,4 +22,11 @@ enum kx_code kx_check_macs(void *field, struct kx_error *err);
  * the pattern is one is the server's to say: the expressions are its own. */
 enum kx_code kx_check_regex(void *field, struct kx_error *err);
 
+/* struct kx_strings: names of a device's fields (record/record.h); "mac_addr, signal_dbm". */
+enum kx_code kx_check_fields(void *field, struct kx_error *err);
+/* char *: a field of Kismet's, by its path. */
+enum kx_code kx_check_path(void *field, struct kx_error *err);
+/* char *: a key of ours: lower-case letters, digits and '_', at most KX_EXTRA_NAME_BYTES_MAX. */
+enum kx_code kx_check_key(void *field, struct kx_error *err);
+
 #endif

@@ -46,6 +46,21 @@ struct kx_tls_config {
     bool insecure;   /* verify nothing; loud */
 };
 
+/* What a field beside ours is taken as. */
+enum kx_extra_type { KX_EXTRA_TEXT, KX_EXTRA_INTEGER, KX_EXTRA_NUMBER, KX_EXTRA_BOOL };
+enum { KX_EXTRA_FIELDS_MAX = 32, KX_EXTRA_NAME_BYTES_MAX = 32 };
+
+struct kx_extra_field {
+    char *path; /* Kismet's: names joined by '/' */
+    char *as;   /* its key in the record's `extra`: lower-case letters, digits, '_' */
+    enum kx_extra_type type;
+};
+
+struct kx_extra_fields {
+    struct kx_extra_field *items;
+    size_t count;
+};
+
 struct kx_source_config {
     char *name;    /* default: the sensor's name for a loopback Kismet, else host:port */
     char *url;     /* http(s)://host:port[/prefix]; NULL = a replay */
@@ -58,8 +73,9 @@ struct kx_source_config {
     enum kx_source_mode mode;
     char *view; /* NULL = all */
     struct kx_strings macs;
-    struct kx_strings regex;  /* PATH=PATTERN; REST alone knows them, so mode is poll */
-    struct kx_strings events; /* topics */
+    struct kx_strings regex;      /* PATH=PATTERN; REST alone knows them, so mode is poll */
+    struct kx_strings events;     /* topics */
+    struct kx_extra_fields extra; /* other fields of Kismet's, for `extra` */
     enum kx_location location;
     uint64_t reconnect_min_ns, reconnect_max_ns;
     struct kx_tls_config tls;
@@ -95,7 +111,8 @@ struct kx_geofence_config {
 };
 
 enum kx_random { KX_RANDOM_ANY, KX_RANDOM_ONLY, KX_RANDOM_NEVER };
-enum kx_severity { /* Kismet's levels are 0, 5, 10, 15 and 20 */
+/* Kismet's levels are 0, 5, 10, 15 and 20. */
+enum kx_severity {
     KX_SEVERITY_ANY,
     KX_SEVERITY_INFO,
     KX_SEVERITY_LOW,
@@ -141,6 +158,7 @@ struct kx_sink_config {
     struct kx_delta_config delta;
     enum kx_compat compat;
     enum kx_mac_case mac_case;
+    struct kx_strings fields; /* names of what leaves the program; none = all */
     struct {
         enum kx_format format;
     } console;

@@ -13,6 +13,7 @@
 #define IN_CONFIG(member) MEMBER(struct kx_config, member)
 #define IN_SOURCE(member) MEMBER(struct kx_source_config, member)
 #define IN_CAPTURE(member) MEMBER(struct kx_capture_config, member)
+#define IN_EXTRA(member) MEMBER(struct kx_extra_field, member)
 #define IN_TLS(member) MEMBER(struct kx_tls_config, member)
 #define IN_SINK(member) MEMBER(struct kx_sink_config, member)
 #define IN_BATCH(member) MEMBER(struct kx_batch_config, member)
@@ -42,6 +43,7 @@ static const char *const compats[] = {"none", "script", NULL};
 static const char *const mac_cases[] = {"upper", "lower", NULL};
 static const char *const console_formats[] = {"text", "json", NULL};
 static const char *const switches[] = {"auto", "on", "off", NULL};
+static const char *const extra_types[] = {"text", "integer", "number", "bool", NULL};
 static const char *const times[] = {"recorded", "now", NULL};
 static const char *const sink_types[] = {"console", "sqlite", NULL};
 
@@ -216,6 +218,7 @@ static const struct kx_option options[] = {
      .scope = KX_SCOPE_LOG,
      .group = KX_GROUP_PROGRAM,
      IN_CONFIG(log_level),
+     .reload = KX_RELOAD_LIVE,
      .choices = levels,
      .fallback = "info",
      .help = "The least serious lines to log"},
@@ -284,6 +287,7 @@ static const struct kx_option options[] = {
      .single = true,
      .commands = 1u << KX_COMMAND_RUN,
      .credential = true,
+     .reload = KX_RELOAD_LIVE,
      .better = "--kismet-api-key-file",
      .help = "An API key of role readonly; better in a file"},
     {.key = "api_key_file",
@@ -297,6 +301,7 @@ static const struct kx_option options[] = {
      .single = true,
      .commands = 1u << KX_COMMAND_RUN,
      .credential = true,
+     .reload = KX_RELOAD_LIVE,
      .fallback_words = "$CREDENTIALS_DIRECTORY/kismet-api-key, when it is there",
      .help = "File that holds the API key"},
     {.key = "user",
@@ -310,6 +315,7 @@ static const struct kx_option options[] = {
      .single = true,
      .commands = 1u << KX_COMMAND_RUN | 1u << KX_COMMAND_LOGIN,
      .credential = true,
+     .reload = KX_RELOAD_LIVE,
      .help = "The login's name, where there is no API key"},
     {.key = "password",
      .flag = "kismet-password",
@@ -322,6 +328,7 @@ static const struct kx_option options[] = {
      .single = true,
      .commands = 1u << KX_COMMAND_RUN | 1u << KX_COMMAND_LOGIN,
      .credential = true,
+     .reload = KX_RELOAD_LIVE,
      .better = "--kismet-password-file",
      .help = "The login's password; better in a file"},
     {.key = "password_file",
@@ -335,6 +342,7 @@ static const struct kx_option options[] = {
      .single = true,
      .commands = 1u << KX_COMMAND_RUN | 1u << KX_COMMAND_LOGIN,
      .credential = true,
+     .reload = KX_RELOAD_LIVE,
      .help = "File that holds the password"},
     {.key = "rate",
      .flag = "update-rate",
@@ -402,6 +410,13 @@ static const struct kx_option options[] = {
      .check = kx_topics_resolve,
      .fallback = "ALERT, NEW_DEVICE, NEW_DATASOURCE, DATASOURCE_*, DOT11_WPA_HANDSHAKE",
      .help = "Event topics to export; all, or none"},
+    {.key = "extra_fields",
+     .kind = KX_OPTION_ITEMS,
+     .scope = KX_SCOPE_SOURCE,
+     .child = KX_SCOPE_EXTRA,
+     IN_SOURCE(extra),
+     .fallback_words = "none",
+     .help = "Other fields of Kismet's, for the column and key extra"},
     {.key = "location",
      .kind = KX_OPTION_CHOICE,
      .scope = KX_SCOPE_SOURCE,
@@ -420,6 +435,28 @@ static const struct kx_option options[] = {
      .child = KX_SCOPE_TLS,
      IN_SOURCE(tls),
      .help = "How https is verified"},
+
+    {.key = "path",
+     .kind = KX_OPTION_TEXT,
+     .scope = KX_SCOPE_EXTRA,
+     IN_EXTRA(path),
+     .check = kx_check_path,
+     .fallback_words = "must be given",
+     .help = "Kismet's name of the field, such as dot11.device/dot11.device.last_bssid"},
+    {.key = "as",
+     .kind = KX_OPTION_TEXT,
+     .scope = KX_SCOPE_EXTRA,
+     IN_EXTRA(as),
+     .check = kx_check_key,
+     .fallback_words = "must be given",
+     .help = "Its key in extra"},
+    {.key = "type",
+     .kind = KX_OPTION_CHOICE,
+     .scope = KX_SCOPE_EXTRA,
+     IN_EXTRA(type),
+     .choices = extra_types,
+     .fallback = "text",
+     .help = "What it is; a value of another type is left out and counted"},
 
     {.key = "min",
      .kind = KX_OPTION_DURATION,
@@ -480,6 +517,7 @@ static const struct kx_option options[] = {
      .kind = KX_OPTION_CHOICE,
      .scope = KX_SCOPE_SINK,
      IN_SINK(mac_case),
+     .reload = KX_RELOAD_REOPEN,
      .choices = mac_cases,
      .fallback = "upper",
      .help = "How MACs are written"},
@@ -490,10 +528,20 @@ static const struct kx_option options[] = {
      .scope = KX_SCOPE_SINK,
      .group = KX_GROUP_EXPORT,
      IN_SINK(compat),
+     .reload = KX_RELOAD_REOPEN,
      .choices = compats,
      .fallback = "none",
      .help = "script: local times, 0 and empty texts for unknown, as the Python script wrote"},
+    {.key = "fields",
+     .kind = KX_OPTION_LIST,
+     .scope = KX_SCOPE_SINK,
+     IN_SINK(fields),
+     .check = kx_check_fields,
+     .reload = KX_RELOAD_REOPEN,
+     .fallback_words = "all",
+     .help = "What of a device is written; mac_addr always is"},
     {.key = "batch",
+     .reload = KX_RELOAD_LIVE,
      .kind = KX_OPTION_SECTION,
      .scope = KX_SCOPE_SINK,
      .child = KX_SCOPE_BATCH,
@@ -538,6 +586,7 @@ static const struct kx_option options[] = {
      .scope = KX_SCOPE_CONSOLE,
      .group = KX_GROUP_EXPORT,
      IN_SINK(console.format),
+     .reload = KX_RELOAD_REOPEN,
      .choices = console_formats,
      .fallback = "text",
      .lenient = true,
@@ -556,6 +605,7 @@ static const struct kx_option options[] = {
      .kind = KX_OPTION_CHOICE,
      .scope = KX_SCOPE_SQLITE,
      IN_SINK(sqlite.per_source),
+     .reload = KX_RELOAD_REOPEN,
      .choices = switches,
      .fallback = "auto",
      .help = "Fill kismet_device_sources too; auto is when there are several sources"},
@@ -567,6 +617,7 @@ static const struct kx_option options[] = {
      .group = KX_GROUP_SQLITE,
      .shorthand = true,
      IN_SINK(sqlite.history),
+     .reload = KX_RELOAD_REOPEN,
      .fallback_words = "off",
      .help = "Keep the past of each device in kismet_device_history"},
 
