@@ -13,6 +13,7 @@
 #include "config/options.h"
 #include "config/url.h"
 #include "config/yaml.h"
+#include "record/record.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -401,4 +402,14 @@ void kx_config_destroy(struct kx_config *config)
     free(config->login.url);
     free(config->path);
     free(config);
+}
+
+uint64_t kx_sink_fields(const struct kx_sink_config *sink)
+{
+    uint64_t fields = sink->fields.count == 0 ? (1ull << KX_FIELDS) - 1 : 1ull << KX_F_MAC_ADDR;
+    for (size_t i = 0; i < sink->fields.count; i++) {
+        const char *name = sink->fields.items[i];
+        fields |= 1ull << kx_field_find(name, strlen(name)); /* it was checked */
+    }
+    return fields;
 }

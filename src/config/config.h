@@ -228,6 +228,9 @@ enum kx_code kx_config_load(
     int argc, char **argv, struct kx_config **ret_config, bool *ret_done, struct kx_error *err);
 void kx_config_destroy(struct kx_config *config);
 
+/* What a sink writes of a device: bit (1ull << enum kx_field); mac_addr always. */
+uint64_t kx_sink_fields(const struct kx_sink_config *sink);
+
 /* "console", "sqlite": what `type:` and --export-type call it. */
 const char *kx_sink_type_name(enum kx_sink_type type);
 
