@@ -192,8 +192,11 @@ struct kx_login_config {
     char *key_file;     /* NULL = in the user's configuration directory */
 };
 
+struct kx_saved_call; /* the command line's own words, to be heeded again by a reload */
+
 struct kx_config {
     enum kx_command command;
+    struct kx_saved_call *call;
     char *path;   /* of the YAML file, NULL when none */
     char *sensor; /* default: the host name */
     struct kx_source_config *sources;
@@ -227,6 +230,10 @@ struct kx_config {
 enum kx_code kx_config_load(
     int argc, char **argv, struct kx_config **ret_config, bool *ret_done, struct kx_error *err);
 void kx_config_destroy(struct kx_config *config);
+
+/* By name; NULL = there is none. */
+const struct kx_source_config *kx_config_source(const struct kx_config *config, const char *name);
+const struct kx_sink_config *kx_config_sink(const struct kx_config *config, const char *name);
 
 /* What a sink writes of a device: bit (1ull << enum kx_field); mac_addr always. */
 uint64_t kx_sink_fields(const struct kx_sink_config *sink);
