@@ -35,7 +35,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { KX_DELTA_RATE_BURST = 10 }; /* max_rate: a burst is what this part of a second allows */
+enum { KX_DELTA_RATE_BURST = 10 };   /* max_rate: a burst is what this part of a second allows */
 #define KX_DELTA_TICK_NS 10000000ull /* timers of parked records are this coarse */
 
 /* The compiled options; plain data. */

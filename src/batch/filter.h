@@ -28,8 +28,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct kx_filter_mask { /* of MACs: (mac & mask) == mac */
-    uint64_t mac, mask;
+struct kx_filter_mask {
+    uint64_t mac; /* under its mask */
+    uint64_t mask;
 };
 
 struct kx_filter_masks {
@@ -43,17 +44,16 @@ struct kx_fence {
     enum kx_fence_kind kind;
     bool unknown_passes;
     double lat, lon, radius_m, cos_lat;        /* circle */
-    double lat_min, lat_max, lon_min, lon_max; /* box, and the box around the circle; lon_min >
-                                                  lon_max: over the 180th meridian */
+    double lat_min, lat_max, lon_min, lon_max; /* box; lon_min > lon_max: over the 180th meridian */
 };
 
 struct kx_filter {
     bool idle; /* no rule at all: every record passes */
     bool has_signal_min;
     enum kx_random mac_random;
-    int32_t signal_dbm_min;
-    uint8_t severity_min;    /* as in kx_record; 0 = any */
-    uint64_t max_age_ns;     /* 0 = any age */
+    double signal_dbm_min;
+    uint8_t severity_min;                  /* as in kx_record; 0 = any */
+    uint64_t max_age_ns;                   /* 0 = any age */
     struct kx_strings phys, types, topics; /* words, in any case; empty = any */
     struct kx_filter_masks allow, deny;
     struct kx_fence fence;
@@ -61,9 +61,8 @@ struct kx_filter {
 };
 
 /* In place; on failure nothing is left behind. */
-enum kx_code kx_filter_init(struct kx_filter *filter,
-                            const struct kx_sink_config *config,
-                            struct kx_error *err);
+enum kx_code
+kx_filter_init(struct kx_filter *filter, const struct kx_sink_config *config, struct kx_error *err);
 void kx_filter_fini(struct kx_filter *filter); /* zeroed is empty */
 
 /* KX_COUNTERS when the record passes, else the counter of the rule that holds it back. */

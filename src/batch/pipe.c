@@ -33,6 +33,7 @@ struct thread {
 struct kx_pipe {
     struct kx_ring *ring;
     unsigned reader;
+    struct kx_sink_settings *settings;
     struct kx_queue *queue;
     struct kx_worker *worker;
     struct kx_sender *sender;
@@ -215,6 +216,12 @@ static enum kx_code init_sync(struct kx_pipe *pipe, struct kx_error *err)
     return KX_OK;
 }
 
+static const struct kx_sink_settings *settings_of(void *context)
+{
+    const struct kx_pipe *pipe = context;
+    return pipe->settings;
+}
+
 static enum kx_code
 init_parts(struct kx_pipe *pipe, const struct kx_pipe_params *params, struct kx_error *err)
 {
@@ -232,7 +239,11 @@ init_parts(struct kx_pipe *pipe, const struct kx_pipe_params *params, struct kx_
                            pipe->sender_wake, err);
     if (code != KX_OK)
         return code;
-    struct kx_worker_params worker = {.batch = &params->sink->batch,
+    code = kx_sink_settings_compile(params->sink, &pipe->settings, err);
+    if (code != KX_OK)
+        return code;
+    struct kx_worker_params worker = {.settings = settings_of,
+                                      .settings_context = pipe,
                                       .newest_per_device = params->ops->newest_per_device,
                                       .patient = params->config->command == KX_COMMAND_REPLAY,
                                       .max_devices = params->config->max_devices,
@@ -260,6 +271,7 @@ static void free_parts(struct kx_pipe *pipe)
 {
     kx_sender_destroy(pipe->sender);
     kx_worker_destroy(pipe->worker);
+    kx_sink_settings_destroy(pipe->settings);
     kx_queue_destroy(pipe->queue);
     kx_wake_destroy(pipe->sender_wake);
     if (pipe->stop_fd >= 0)

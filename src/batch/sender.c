@@ -169,6 +169,7 @@ static void condemn(struct kx_sender *sender, struct kx_sealed *sealed, uint32_t
     if (!kx_sealed_settle(sealed, slot, sender->params.env.counters, KX_C_SENDER_DROPPED_REJECTED))
         return;
     kx_queue_settled(sender->params.queue, 1);
+    kx_queue_lose(sender->params.queue, kx_store_record(&sealed->store, slot));
     sender->report.condemned++;
     sender->report.err = &sender->isolate.err;
 }

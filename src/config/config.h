@@ -137,7 +137,6 @@ enum kx_delta_mode { KX_DELTA_CHANGED, KX_DELTA_FIELDS, KX_DELTA_OFF };
 
 /* When a device is told again. */
 struct kx_delta_config {
-    unsigned line; /* first: where it stands in the file; 0 = not there */
     enum kx_delta_mode mode;
     struct kx_strings deadband; /* "signal_dbm=3" */
     struct kx_strings ignore;   /* fields */

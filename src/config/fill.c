@@ -127,6 +127,35 @@ static enum kx_code fill_scalar(struct fill *fill,
     return KX_OK;
 }
 
+/* "key: value" lines as "key=value". */
+static enum kx_code fill_pairs(struct fill *fill,
+                               const struct kx_option *option,
+                               int value,
+                               void *object,
+                               struct kx_error *err)
+{
+    struct kx_strings words = {0};
+    enum kx_code code = KX_OK;
+    for (size_t i = 0; i < kx_yaml_count(fill->yaml, value) && code == KX_OK; i++) {
+        int key = kx_yaml_key(fill->yaml, value, i);
+        int item = kx_yaml_value(fill->yaml, value, i);
+        char *text = NULL;
+        if (kx_yaml_type(fill->yaml, key) != KX_YAML_SCALAR ||
+            kx_yaml_type(fill->yaml, item) != KX_YAML_SCALAR || kx_yaml_is_null(fill->yaml, item))
+            code = kx_error_set(err, KX_ERR_CONFIG, 0, "entry %zu is not one key with one value",
+                                i + 1);
+        else
+            code = kx_expand(kx_yaml_text(fill->yaml, item), &text, NULL, err);
+        if (code == KX_OK && !kx_strings_addf(&words, "%s=%s", kx_yaml_text(fill->yaml, key), text))
+            code = kx_error_set(err, KX_ERR_CONFIG, 0, "more than %d entries", KX_STRINGS_MAX);
+        free(text);
+    }
+    if (code == KX_OK)
+        return kx_option_assign_list(option, object, &words, err);
+    kx_strings_fini(&words);
+    return code;
+}
+
 static enum kx_code fill_list(struct fill *fill,
                               const struct kx_option *option,
                               int value,
@@ -164,6 +193,8 @@ static enum kx_code fill_section(struct fill *fill,
                                    kx_option_member(option, object)};
     char keys[KEYS_TEXT_MAX];
     bool mapping = kx_yaml_type(fill->yaml, value) == KX_YAML_MAPPING;
+    if (option->placed && mapping)
+        memcpy(inside.object, &(unsigned){kx_yaml_line(fill->yaml, value)}, sizeof(unsigned));
     if (option->shorthand) {
         if (kx_yaml_type(fill->yaml, value) == KX_YAML_SCALAR)
             return fill_scalar(fill, option, value, object, err);
@@ -346,6 +377,8 @@ static enum kx_code fill_value(struct fill *fill,
         code = fill_section(fill, option, value, object, err);
     } else if (option->kind == KX_OPTION_LIST && type == KX_YAML_SEQUENCE) {
         code = fill_list(fill, option, value, object, err);
+    } else if (option->kind == KX_OPTION_PAIRS && type == KX_YAML_MAPPING) {
+        code = fill_pairs(fill, option, value, object, err);
     } else if (type == KX_YAML_SCALAR) {
         code = fill_scalar(fill, option, value, object, err);
     } else {

@@ -34,6 +34,9 @@ enum kx_scope {
     KX_SCOPE_CONSOLE, /* struct kx_sink_config too, as all the types' */
     KX_SCOPE_SQLITE,
     KX_SCOPE_BATCH,
+    KX_SCOPE_FILTER,
+    KX_SCOPE_GEOFENCE,
+    KX_SCOPE_DELTA,
     KX_SCOPE_HISTORY,
     KX_SCOPES,
 };
@@ -46,9 +49,12 @@ enum kx_option_kind {
     KX_OPTION_SIZE,        /* uint64_t, bytes */
     KX_OPTION_DURATION,    /* uint64_t, ns */
     KX_OPTION_NUMBER,      /* double above 0 */
+    KX_OPTION_REAL,        /* struct kx_real: from -max to max */
+    KX_OPTION_RATE,        /* uint32_t, a second */
     KX_OPTION_BOOL,        /* bool */
     KX_OPTION_CHOICE,      /* enum: the place of the word among the choices */
     KX_OPTION_LIST,        /* struct kx_strings */
+    KX_OPTION_PAIRS,       /* struct kx_strings of "key=value"; in the file a mapping */
     KX_OPTION_SECRET,      /* struct kx_secret: the value itself */
     KX_OPTION_SECRET_FILE, /* struct kx_secret: the file that it is in */
     KX_OPTION_SECTION,     /* a mapping of its own, scope `child` */
@@ -95,6 +101,7 @@ struct kx_option {
     enum kx_reload reload;
     bool single;        /* for one Kismet: useless when the file names several */
     bool credential;    /* config/credential.c combines it */
+    bool placed;        /* SECTION: its struct begins with the line where it stands */
     bool shorthand;     /* SECTION: `key: true` sets a bool at its beginning */
     bool lenient;       /* a flag of the script: useless = a warning, not an error */
     const char *better; /* SECRET: the flag to use instead of this one */

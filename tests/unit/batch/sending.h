@@ -97,7 +97,7 @@ static inline void push(uint32_t records)
         bool event = sequence % 4 == 0;
         const struct kx_record *record =
             event ? made_event(&made, sequence, 100) : made_device(&made, i, 1, sequence, 10);
-        assert_true(kx_store_append(&sealed->store, record));
+        assert_true(kx_store_append(&sealed->store, record, 0));
         events += event;
     }
     kx_sealed_begin(sealed, events, now_ns);

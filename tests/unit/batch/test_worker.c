@@ -13,14 +13,23 @@ static struct kx_wake *sender_wake;
 static struct kx_queue *queue;
 static struct kx_counters *counters, *sender_counters, *process;
 static struct kx_worker *worker;
-static uint64_t now_ns, offered;
+static struct kx_sink_settings settings;
+static uint64_t now_ns, offered, serial;
 static uint64_t taken[1 << 16];
 static size_t taken_count;
 
+static const struct kx_sink_settings *settings_now(void *context)
+{
+    (void)context;
+    return &settings;
+}
+
 static void begin(uint32_t records, uint64_t bytes, bool newest, bool patient, uint32_t max_devices)
 {
-    static struct kx_batch_config batch;
-    batch = (struct kx_batch_config){records, bytes, S(1)};
+    settings = (struct kx_sink_settings){.serial = ++serial,
+                                         .batch = {records, bytes, S(1)},
+                                         .filter = {.idle = true},
+                                         .delta = {.mode = KX_DELTA_OFF}};
     now_ns = S(1000);
     offered = taken_count = 0;
     assert_int_equal(kx_ring_create(&ring, KX_RING_BYTES_MIN, 1, 0, NULL), KX_OK);
@@ -30,7 +39,7 @@ static void begin(uint32_t records, uint64_t bytes, bool newest, bool patient, u
     sender_counters = kx_counters_create();
     process = kx_counters_create();
     assert_true(counters != NULL && sender_counters != NULL && process != NULL);
-    struct kx_worker_params params = {.batch = &batch,
+    struct kx_worker_params params = {.settings = settings_now,
                                       .newest_per_device = newest,
                                       .patient = patient,
                                       .max_devices = max_devices,
@@ -280,8 +289,7 @@ static void test_ring_refuses(void **state)
     end();
     begin(100, 1 << 20, true, false, 1000);
     struct kx_worker *alone;
-    struct kx_batch_config batch = {1, 1, 1};
-    struct kx_worker_params params = {.batch = &batch,
+    struct kx_worker_params params = {.settings = settings_now,
                                       .max_devices = 1,
                                       .ring = ring,
                                       .queue = queue,
@@ -457,8 +465,8 @@ static void test_totals(void **state)
                               "delivered 1907 + pending 50 + dropped 0 + dead_lettered 0");
     /* Each term and each reason counts, from its own thread's block. */
     static const enum kx_counter of_worker[] = {
-        KX_C_FILTERED,       KX_C_UNCHANGED,    KX_C_DROPPED_RING, KX_C_DROPPED_PRESSURE,
-        KX_C_DROPPED_MEMORY, KX_C_DROPPED_GONE, KX_C_DROPPED_STOP};
+        KX_C_FILTERED_MAC,     KX_C_FILTERED_EVENT, KX_C_UNCHANGED,    KX_C_DROPPED_RING,
+        KX_C_DROPPED_PRESSURE, KX_C_DROPPED_MEMORY, KX_C_DROPPED_GONE, KX_C_DROPPED_STOP};
     static const enum kx_counter of_sender[] = {KX_C_SENDER_DROPPED_STOP, KX_C_SENDER_DROPPED_GONE,
                                                 KX_C_SENDER_DROPPED_REJECTED, KX_C_DEAD_LETTERED};
     for (size_t i = 0; i < sizeof of_worker / sizeof *of_worker; i++) {
