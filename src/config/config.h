@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "config/extra.h"
 #include "config/secret.h"
 #include "config/strings.h"
 #include <stdbool.h>
@@ -44,21 +45,6 @@ struct kx_tls_config {
     char *cert_file; /* PEM client certificate */
     char *key_file;  /* its key */
     bool insecure;   /* verify nothing; loud */
-};
-
-/* What a field beside ours is taken as. */
-enum kx_extra_type { KX_EXTRA_TEXT, KX_EXTRA_INTEGER, KX_EXTRA_NUMBER, KX_EXTRA_BOOL };
-enum { KX_EXTRA_FIELDS_MAX = 32, KX_EXTRA_NAME_BYTES_MAX = 32 };
-
-struct kx_extra_field {
-    char *path; /* Kismet's: names joined by '/' */
-    char *as;   /* its key in the record's `extra`: lower-case letters, digits, '_' */
-    enum kx_extra_type type;
-};
-
-struct kx_extra_fields {
-    struct kx_extra_field *items;
-    size_t count;
 };
 
 struct kx_source_config {

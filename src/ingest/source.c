@@ -483,7 +483,7 @@ static bool add_request(struct kx_source *source, const char *target)
     kx_buf_printf(&text, "{\"monitor\":\"%s\",\"request\":%zu,\"rate\":%u", target,
                   source->monitor_requests.count + 1, rate_s > 0 ? rate_s : 1);
     kx_buf_text(&text, ",\"format\":\"json\",\"fields\":");
-    kx_fields_json(&text, config->location);
+    kx_fields_source_json(&text, config);
     kx_buf_byte(&text, '}');
     bool added = !text.failed && kx_strings_add(&source->monitor_requests, text.data, text.length);
     kx_buf_fini(&text);
@@ -526,6 +526,7 @@ enum kx_code kx_source_create(struct kx_source **ret_source,
     source->origin = (struct kx_origin){.index = index,
                                         .name = config->name,
                                         .topics = &config->events,
+                                        .extra = &config->extra,
                                         .macs = &source->macs,
                                         .counters = counters,
                                         .reconcile = &source->reconcile,
