@@ -136,7 +136,6 @@ static void put_texts(const struct kx_normalise *ctx,
     put_text(builder, KX_F_DEVICE_TYPE, &in->device_type);
     put_text(builder, KX_F_CRYPT, &in->crypt);
     put_text(builder, KX_F_EXTRA, &in->extra);
-    put_text(builder, KX_F_EXTRA, &in->extra);
 }
 
 /* --- numbers --- */
