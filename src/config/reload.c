@@ -68,6 +68,7 @@ static bool same(const struct kx_option *option, void *a, void *b)
     case KX_OPTION_URL:
         return same_text(text_at(left), text_at(right));
     case KX_OPTION_LIST:
+    case KX_OPTION_PAIRS:
         return same_list(left, right);
     case KX_OPTION_SECRET:
     case KX_OPTION_SECRET_FILE:
@@ -94,6 +95,7 @@ static void let_go(const struct kx_option *option, void *object)
         memset(member, 0, sizeof(char *));
         break;
     case KX_OPTION_LIST:
+    case KX_OPTION_PAIRS:
         memset(member, 0, sizeof(struct kx_strings));
         break;
     case KX_OPTION_SECRET:
@@ -131,6 +133,7 @@ static bool copy(const struct kx_option *option, void *to, void *from)
     case KX_OPTION_URL:
         return copy_text(member, text_at(value));
     case KX_OPTION_LIST:
+    case KX_OPTION_PAIRS:
         return copy_list(member, value);
     case KX_OPTION_SECRET:
         return kx_secret_copy(member, value, NULL) == KX_OK;
