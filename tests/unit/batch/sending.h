@@ -70,8 +70,8 @@ static inline int teardown(void **state)
     (void)state;
     kx_sender_destroy(sender);
     kx_sender_destroy(NULL);
-    assert_int_equal(fake.opened, 1);
-    assert_int_equal(fake.closed, 1);
+    assert_true(fake.opened > 0);
+    assert_int_equal(fake.closed, fake.opened);
     kx_queue_destroy(queue);
     kx_wake_destroy(worker_wake);
     kx_wake_destroy(sender_wake);
@@ -172,7 +172,7 @@ static inline void close_and_end(void)
     assert_true(run() == UINT64_MAX);
     kx_sender_close(sender);
     kx_sender_close(sender);
-    assert_int_equal(fake.closed, 1);
+    assert_int_equal(fake.closed, fake.opened);
     assert_true(kx_sender_alive_ns(sender) == UINT64_MAX);
 }
 
