@@ -22,7 +22,7 @@ find_field(const char *name, size_t length, enum kx_field *ret_field, struct kx_
 static enum kx_code set_band(struct kx_delta_rules *rules, const char *pair, struct kx_error *err)
 {
     size_t length = strcspn(pair, "=");
-    enum kx_field field;
+    enum kx_field field = KX_FIELDS;
     enum kx_code code = find_field(pair, length, &field, err);
     if (code == KX_OK)
         rules->deadband[field] = strtod(pair + length + 1, NULL); /* config/check.c took it */
@@ -42,7 +42,7 @@ static enum kx_code compile_delta(struct kx_sink_settings *settings,
                                      .rate_max = config->max_rate};
     rules->watched = rules->fields;
     for (size_t i = 0; i < config->ignore.count && code == KX_OK; i++) {
-        enum kx_field field;
+        enum kx_field field = KX_FIELDS;
         code = find_field(config->ignore.items[i], strlen(config->ignore.items[i]), &field, err);
         if (code == KX_OK)
             rules->watched &= ~BIT(field);
