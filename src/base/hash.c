@@ -99,7 +99,7 @@ static uint64_t fold(uint64_t a, uint64_t b)
 #endif
 }
 
-uint64_t kx_hash_words(const struct kx_hash_key *key, const void *bytes, size_t length)
+uint64_t kx_hash_quick(const struct kx_hash_key *key, const void *bytes, size_t length)
 {
     const char *at = bytes;
     uint64_t hash = key->k0 ^ length, pair[2];
@@ -107,9 +107,10 @@ uint64_t kx_hash_words(const struct kx_hash_key *key, const void *bytes, size_t 
         memcpy(pair, at, sizeof pair);
         hash = fold(hash ^ pair[0], key->k1 ^ pair[1]);
     }
-    if (length > 0) {
-        memcpy(pair, at, sizeof pair[0]);
-        hash = fold(hash ^ pair[0], key->k1);
+    if (length > 0) { /* zeros behind the rest; that they are none of it is said by the length */
+        pair[0] = pair[1] = 0;
+        memcpy(pair, at, length);
+        hash = fold(hash ^ pair[0], key->k1 ^ pair[1]);
     }
     return fold(hash, key->k0 ^ key->k1);
 }

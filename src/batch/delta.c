@@ -145,7 +145,7 @@ static uint64_t hash_text(const struct kx_delta *delta, const struct kx_device *
 {
     struct kx_text text;
     memcpy(&text, (const char *)device + kx_fields[at].offset, sizeof text);
-    return kx_hash_sip(&delta->key, kx_record_text(&device->head, text), text.length);
+    return kx_hash_quick(&delta->key, kx_record_text(&device->head, text), text.length);
 }
 
 /* Texts and where they lie stand together at the end of a record, padded with zeros, and one hand
@@ -156,7 +156,7 @@ static void look_at(const struct kx_delta *delta, const struct kx_device *device
     look->texts = 0;
     if (!delta->exact && (delta->rules.watched & TEXT_BITS) == TEXT_BITS) {
         look->texts =
-            kx_hash_words(&delta->key, (const char *)device + start, device->head.length - start);
+            kx_hash_quick(&delta->key, (const char *)device + start, device->head.length - start);
         return;
     }
     uint64_t bits = TEXT_BITS & (delta->exact ? delta->rules.fields : delta->rules.watched);

@@ -239,7 +239,8 @@ enum kx_counter kx_filter_match(const struct kx_filter *filter, const struct kx_
     if (filter->idle)
         return KX_COUNTERS;
     const struct kx_device *device = kx_record_device(record);
+    const struct kx_event *event = kx_record_event(record);
     if (device != NULL)
         return match_device(filter, device);
-    return match_event(filter, kx_record_event(record));
+    return event == NULL ? KX_COUNTERS : match_event(filter, event);
 }
