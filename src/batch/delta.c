@@ -24,12 +24,17 @@ static_assert(__builtin_popcountll(TEXT_BITS) == TEXTS, "a text field more: rais
 #define PRESENT (~(VALID | RANDOM))
 static_assert(KX_F_TIMESTAMP == 0 && KX_FIELDS <= 31, "VALID and RANDOM have bits of their own");
 
+/* 2^20 ns, about a millisecond: 32 bits of them go round in 52 days. */
+enum { HEARD_SHIFT = 20, HEARD_SECOND = 1000000000 >> HEARD_SHIFT };
+
 /* What was exported of a device. The generation stands even when the values do not. */
 struct entry {
     int64_t first_seen, last_seen, frequency;
-    int64_t total_packets, tx_packets, rx_packets, data_size, num_alerts;
+    int64_t total_packets, tx_packets, rx_packets, data_size;
     double latitude, longitude, altitude;
     int32_t signal_dbm, noise_dbm, snr_db;
+    int32_t num_alerts; /* what is above counts as the largest */
+    uint32_t heard;     /* heard_at >> HEARD_SHIFT, its low bits */
     uint32_t present;
     uint64_t texts;   /* hash of the watched texts; not in mode fields */
     uint64_t sent_ns; /* 0 = never */
@@ -141,6 +146,25 @@ void kx_delta_set_rules(struct kx_delta *delta, const struct kx_delta_rules *rul
 
 /* --- comparing --- */
 
+static int32_t few(int64_t number)
+{
+    return number > INT32_MAX ? INT32_MAX : number < INT32_MIN ? INT32_MIN : (int32_t)number;
+}
+
+static uint32_t heard(const struct kx_device *device)
+{
+    return (uint32_t)((uint64_t)device->heard_at_ns >> HEARD_SHIFT);
+}
+
+/* The time at which the device was heard became known better, by more than a second, while it was
+ * not heard again: the server's clock is compared with ours only after the first devices came. */
+static bool corrected(const struct entry *entry, const struct kx_device *device, uint64_t diff)
+{
+    uint32_t moved = heard(device) - entry->heard;
+    return (diff & BIT(KX_F_LAST_SEEN)) == 0 && moved > HEARD_SECOND &&
+           moved < UINT32_MAX - HEARD_SECOND;
+}
+
 static uint64_t hash_text(const struct kx_delta *delta, const struct kx_device *device, unsigned at)
 {
     struct kx_text text;
@@ -188,7 +212,6 @@ static uint64_t differing(const struct kx_delta *delta,
     COMPARE(KX_F_TX_PACKETS, tx_packets);
     COMPARE(KX_F_RX_PACKETS, rx_packets);
     COMPARE(KX_F_DATA_SIZE, data_size);
-    COMPARE(KX_F_NUM_ALERTS, num_alerts);
     COMPARE(KX_F_LATITUDE, latitude);
     COMPARE(KX_F_LONGITUDE, longitude);
     COMPARE(KX_F_ALTITUDE, altitude);
@@ -196,6 +219,7 @@ static uint64_t differing(const struct kx_delta *delta,
     COMPARE(KX_F_NOISE_DBM, noise_dbm);
     COMPARE(KX_F_SNR_DB, snr_db);
 #undef COMPARE
+    diff |= (uint64_t)(entry->num_alerts != few(device->num_alerts)) << KX_F_NUM_ALERTS;
     diff |= (uint64_t)(((entry->present & RANDOM) != 0) != device->mac_random) << KX_F_MAC_RANDOM;
     if (delta->exact) {
         const uint64_t *each = delta->each[entry - delta->entries];
@@ -223,7 +247,6 @@ static double distance(const struct entry *entry, const struct kx_device *device
         NUMBER(KX_F_TX_PACKETS, tx_packets);
         NUMBER(KX_F_RX_PACKETS, rx_packets);
         NUMBER(KX_F_DATA_SIZE, data_size);
-        NUMBER(KX_F_NUM_ALERTS, num_alerts);
         NUMBER(KX_F_LATITUDE, latitude);
         NUMBER(KX_F_LONGITUDE, longitude);
         NUMBER(KX_F_ALTITUDE, altitude);
@@ -231,6 +254,8 @@ static double distance(const struct entry *entry, const struct kx_device *device
         NUMBER(KX_F_NOISE_DBM, noise_dbm);
         NUMBER(KX_F_SNR_DB, snr_db);
 #undef NUMBER
+    case KX_F_NUM_ALERTS:
+        return fabs((double)entry->num_alerts - few(device->num_alerts));
     default:
         return INFINITY; /* not a number: no band is wide enough */
     }
@@ -256,7 +281,8 @@ static bool matters(const struct kx_delta *delta,
                     const struct kx_device *device,
                     uint64_t diff)
 {
-    if (new_life(entry, device, diff))
+    if (new_life(entry, device, diff) ||
+        ((delta->rules.watched & BIT(KX_F_LAST_SEEN)) != 0 && corrected(entry, device, diff)))
         return true;
     uint64_t watched = diff & delta->rules.watched;
     uint64_t banded = watched & delta->bands & device->head.present & entry->present;
@@ -282,6 +308,8 @@ static uint64_t export(struct kx_delta *delta,
     uint64_t changed = UINT64_MAX;
     if (delta->exact && (entry->present & VALID) != 0) {
         uint64_t diff = differing(delta, entry, device, look);
+        if (corrected(entry, device, diff))
+            diff |= BIT(KX_F_LAST_SEEN);
         if (!new_life(entry, device, diff))
             changed = (diff & delta->rules.fields) | BIT(KX_F_TIMESTAMP);
     }
@@ -292,7 +320,8 @@ static uint64_t export(struct kx_delta *delta,
     entry->tx_packets = device->tx_packets;
     entry->rx_packets = device->rx_packets;
     entry->data_size = device->data_size;
-    entry->num_alerts = device->num_alerts;
+    entry->num_alerts = few(device->num_alerts);
+    entry->heard = heard(device);
     entry->latitude = device->latitude;
     entry->longitude = device->longitude;
     entry->altitude = device->altitude;

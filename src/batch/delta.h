@@ -8,7 +8,8 @@
  *
  *   changed    a watched field differs from what was exported: exported, not ignored, by more than
  *              its deadband; or became known or unknown; or a new life of the device: first_seen
- *              moved, a counter went back. The timestamp is no such field, last_seen is.
+ *              moved, a counter went back. The timestamp is no such field, last_seen is; and with
+ *              it heard_at, when it was corrected by more than a second though nothing was heard.
  *   unchanged  counted, and gone; a parked record that it is newer than is coalesced
  *   heartbeat  last_seen moved, but nothing that is watched: due `heartbeat` after the last export.
  *              A device that is not heard is never sent again.

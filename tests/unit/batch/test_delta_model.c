@@ -28,6 +28,7 @@ static struct now {
     unsigned text[TEXTS]; /* 0 = absent */
     int64_t number[KX_FIELDS];
     bool absent[KX_FIELDS];
+    int64_t heard_ms;
 } devices[IDS];
 
 static bool is_number(enum kx_field field)
@@ -73,6 +74,7 @@ static const struct kx_record *make(union made *made, uint32_t id, uint64_t sequ
     device->head.device_id = id;
     device->head.generation = now->generation;
     device->head.sequence = sequence;
+    device->heard_at_ns = now->heard_ms * 1000000;
     for (enum kx_field field = 0; field < KX_FIELDS; field++)
         if (is_number(field) && !now->absent[field])
             put_number(device, field, now->number[field]);
@@ -102,6 +104,8 @@ static void mutate(struct now *now)
         return; /* told again as it was */
     if (!chance(3))
         now->number[KX_F_LAST_SEEN]++;
+    if (chance(20)) /* watched or corrected; far from the second that decides */
+        now->heard_ms += chance(2) ? 300 : chance(2) ? 5000 : -5000;
     if (chance(300))
         now->number[KX_F_FIRST_SEEN]++;
     static const enum kx_field counters[] = {KX_F_TOTAL_PACKETS, KX_F_TX_PACKETS, KX_F_RX_PACKETS,
@@ -173,9 +177,17 @@ static bool model_new_life(const struct kx_record *old, const struct kx_record *
     return false;
 }
 
+static bool model_corrected(const struct kx_record *old, const struct kx_record *new)
+{
+    int64_t moved = kx_record_device(new)->heard_at_ns - kx_record_device(old)->heard_at_ns;
+    return !differs(old, new, KX_F_LAST_SEEN) && llabs(moved) > 1000000000;
+}
+
 static bool model_matters(const struct kx_record *old, const struct kx_record *new)
 {
     if (model_new_life(old, new))
+        return true;
+    if ((model.rules.watched & BIT(KX_F_LAST_SEEN)) != 0 && model_corrected(old, new))
         return true;
     for (enum kx_field field = 1; field < KX_FIELDS; field++) {
         if ((model.rules.watched & BIT(field)) == 0 || !differs(old, new, field))
@@ -217,7 +229,9 @@ static uint64_t model_export(uint32_t id, const struct kx_record *record, uint64
         changed = BIT(KX_F_TIMESTAMP);
         for (enum kx_field field = 1; field < KX_FIELDS; field++)
             if ((model.rules.fields & BIT(field)) != 0 &&
-                differs(&model.devices[id].exported.record, record, field))
+                (differs(&model.devices[id].exported.record, record, field) ||
+                 (field == KX_F_LAST_SEEN &&
+                  model_corrected(&model.devices[id].exported.record, record))))
                 changed |= BIT(field);
     }
     memmove(&model.devices[id].exported, record, record->length);
