@@ -12,6 +12,7 @@ import pytest
 from campaign import QUICK, configure, count, counters, launch, source
 from harness import BUILD, ROOT, Sim, rows, wait_for
 
+IGNORED = ["last_seen", "total_packets", "tx_packets", "rx_packets", "data_size"]
 BAD_FILES = [
     "log: {level: loud}\n",
     "sinks:\n  - {type: sqlite, filter: {name: '['}}\n",
@@ -220,13 +221,14 @@ def sinks_of(tmp_path, turn):
         db["fields"] = ["signal_dbm", "last_seen", "total_packets", "first_seen"]
     if turn % 4 == 1:
         deny = ["00:00:00:00:00:00/00:00:00:00:00:0F"]
-        db["filter"] = {"min_signal_dbm": -70, "macs": {"deny": deny}}
-    if turn % 5 == 2:
+        db["filter"] = {"min_signal_dbm": -70, "macs_deny": deny}
+    phase = turn // 20 % 3  # longer: other rules begin with an empty table
+    if phase == 1:
         db["delta"] = {
             **{"min_interval": "1s", "heartbeat": "2s"},
-            **{"deadband": {"signal_dbm": 3}, "ignore": ["last_seen"]},
+            **{"deadband": {"signal_dbm": 3}, "ignore": IGNORED},
         }
-    elif turn % 5 == 3:
+    elif phase == 2:
         db["delta"] = {"mode": "off"}
     out = {"name": "out", "type": "console", "format": "json" if turn % 2 else "text"}
     if turn % 3 == 2:
@@ -258,8 +260,8 @@ def reload_under_load(started, tmp_path, reloads, seed):
         if (turn + seed) % 2:
             run.refuse(BAD_FILES[turn % len(BAD_FILES)])
         else:
-            level = "debug" if turn % 8 == 0 else "info"
-            run.reload(sources, sinks_of(tmp_path, turn + seed), log={"level": level})
+            level = "debug" if run.reloads % 4 == 0 else "info"
+            run.reload(sources, sinks_of(tmp_path, run.reloads + 1), log={"level": level})
     changes = sim.stats()["changes"]
     totals = run.exporter.finish()
     done = counters(run.exporter, "main")
@@ -267,6 +269,7 @@ def reload_under_load(started, tmp_path, reloads, seed):
     assert done["config_reloads_total{result=failed}"] == run.refused
     assert run.reloads + run.refused == reloads
     assert totals["out"]["received"] > reloads
+    assert totals["db"]["filtered"] > 0, totals
     assert "ThreadSanitizer" not in run.exporter.stderr()
     for sink in totals.values():
         assert sink["dropped"] == 0 and sink["dead_lettered"] == 0, totals
@@ -288,6 +291,7 @@ def test_a_thousand_reloads(started, tmp_path):
     begun = time.monotonic()
     changes, run, totals = reload_under_load(started, tmp_path, 1000, seed)
     seconds = time.monotonic() - begun
+    assert totals["db"]["unchanged"] > 0 and totals["db"]["coalesced"] > 0, totals
     git = ["git", "rev-parse", "--short", "HEAD"]
     commit = subprocess.run(git, cwd=ROOT, capture_output=True, text=True, check=False).stdout
     tsan = b"__tsan_init" in (BUILD / "kismet-export").read_bytes()
