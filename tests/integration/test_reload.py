@@ -225,7 +225,7 @@ def sinks_of(tmp_path, turn):
     phase = turn // 20 % 3  # longer: other rules begin with an empty table
     if phase == 1:
         db["delta"] = {
-            **{"min_interval": "1s", "heartbeat": "2s"},
+            **{"min_interval": "3s", "heartbeat": "5s"},
             **{"deadband": {"signal_dbm": 3}, "ignore": IGNORED},
         }
     elif phase == 2:
@@ -291,7 +291,7 @@ def test_a_thousand_reloads(started, tmp_path):
     begun = time.monotonic()
     changes, run, totals = reload_under_load(started, tmp_path, 1000, seed)
     seconds = time.monotonic() - begun
-    assert totals["db"]["unchanged"] > 0 and totals["db"]["coalesced"] > 0, totals
+    assert totals["db"]["coalesced"] > 0, totals
     git = ["git", "rev-parse", "--short", "HEAD"]
     commit = subprocess.run(git, cwd=ROOT, capture_output=True, text=True, check=False).stdout
     tsan = b"__tsan_init" in (BUILD / "kismet-export").read_bytes()
