@@ -217,12 +217,12 @@ def sinks_of(tmp_path, turn):
     """Other filters, deltas, fields, formats and batches each time."""
     batch = {"interval": f"{50 + turn % 7 * 20}ms", "records": 50 + turn % 5 * 100}
     db = db_sink(tmp_path, batch=batch)
-    if turn % 3 == 1:
+    phase = turn // 20 % 3  # longer: with other rules the table begins anew
+    if turn % 3 == 1 and phase != 1:
         db["fields"] = ["signal_dbm", "last_seen", "total_packets", "first_seen"]
     if turn % 4 == 1:
         deny = ["00:00:00:00:00:00/00:00:00:00:00:0F"]
         db["filter"] = {"min_signal_dbm": -70, "macs_deny": deny}
-    phase = turn // 20 % 3  # longer: other rules begin with an empty table
     if phase == 1:
         db["delta"] = {
             **{"min_interval": "3s", "heartbeat": "5s"},
