@@ -226,8 +226,9 @@ static enum kx_code check_key(struct login *login, struct kx_error *err)
 {
     struct kx_answer answer;
     const struct kx_question question = {.path = "/session/check_session"};
-    kx_secret_fini(&login->endpoint.password);
-    enum kx_code code = kx_secret_set(&login->endpoint.api_key, kx_secret_reveal(&login->key), err);
+    kx_secret_fini(&login->endpoint.credential.password);
+    enum kx_code code =
+        kx_secret_set(&login->endpoint.credential.api_key, kx_secret_reveal(&login->key), err);
     if (code != KX_OK)
         return code;
     code = kx_ask(&login->endpoint, &question, &answer, err);

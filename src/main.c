@@ -15,6 +15,7 @@
 #include "ingest/loop.h"
 #include "login.h"
 #include "probe.h"
+#include "reload.h"
 #include "ring/ring.h"
 #include "sinks/sinks.h"
 #include "stats/board.h"
@@ -55,9 +56,12 @@ struct program {
     struct kx_ring *ring;
     struct kx_board *board;
     struct kx_counters **sources; /* a block a source, source_count */
-    struct kx_counters *process;
-    struct kx_pipe **pipes; /* sink_count */
+    struct kx_counters *process;  /* ingest's */
+    struct kx_counters *main;     /* this thread's */
+    struct kx_pipe **pipes;       /* sink_count */
     struct kx_loop *loop;
+    struct kx_reload *reload;
+    bool stopping;
     size_t pipe_count;
     int signal_fd;
     uint64_t begun_ns;
@@ -116,7 +120,8 @@ static enum kx_code make_counters(struct program *program, struct kx_error *err)
     size_t count = program->config->source_count;
     program->sources = calloc(count, sizeof(*program->sources));
     program->process = kx_counters_create();
-    bool made = program->sources != NULL && program->process != NULL;
+    program->main = kx_counters_create();
+    bool made = program->sources != NULL && program->process != NULL && program->main != NULL;
     for (size_t i = 0; made && i < count; i++) {
         program->sources[i] = kx_counters_create();
         made = program->sources[i] != NULL;
@@ -164,11 +169,19 @@ static enum kx_code make(struct program *program, struct kx_error *err)
     if (code == KX_OK)
         code = kx_loop_create(&program->loop, config, program->ring, program->board,
                               program->sources, program->process, err);
+    const struct kx_reload_params reload = {.start = config,
+                                            .pipes = program->pipes,
+                                            .loop = program->loop,
+                                            .board = program->board,
+                                            .counters = program->main};
+    if (code == KX_OK)
+        code = kx_reload_create(&program->reload, &reload, err);
     return code;
 }
 
 static void unmake(struct program *program)
 {
+    kx_reload_destroy(program->reload);
     kx_loop_destroy(program->loop);
     for (size_t i = 0; i < program->pipe_count; i++)
         kx_pipe_destroy(program->pipes[i]);
@@ -180,6 +193,7 @@ static void unmake(struct program *program)
             kx_counters_destroy(program->sources[i]);
     free(program->sources);
     kx_counters_destroy(program->process);
+    kx_counters_destroy(program->main);
     if (program->signal_fd >= 0)
         close(program->signal_fd);
     curl_global_cleanup();
@@ -206,9 +220,8 @@ static bool stop_signal(struct program *program)
     bool stop = false;
     while (read(program->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
         if (info.ssi_signo == SIGHUP) {
-            kx_log(KX_LOG_INFO, "main", "SIGHUP: trying held sinks again");
-            for (size_t i = 0; i < program->pipe_count; i++)
-                kx_pipe_poke(program->pipes[i]);
+            if (!program->stopping) /* else there is nothing left to change */
+                kx_reload_run(program->reload);
         } else {
             const char *name = info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM";
             kx_log(KX_LOG_INFO, "main", "%s: stopping; a second one ends at once", name);
@@ -304,6 +317,7 @@ static bool join_pipes(struct program *program, bool signalled, uint64_t flush_n
 static bool stop(struct program *program, bool by_itself)
 {
     uint64_t now_ns = kx_clock_boot_ns();
+    program->stopping = true;
     if (!by_itself)
         let_signals_kill();
     kx_loop_stop(program->loop);
@@ -379,6 +393,7 @@ static void log_all_counters(struct program *program)
         log_counters(component, program->sources[i]);
     }
     log_counters("main", program->process);
+    log_counters("main", program->main);
 }
 
 /* Says what became of every record. True when every one that was taken in was also delivered. */

@@ -66,7 +66,7 @@ int main(int argc, char **argv)
         if (build(memory + (size_t)i * RECORD_MAX, i) == 0)
             return 1;
     struct kx_encode_json json;
-    kx_encode_json_init(&json, KX_COMPAT_NONE, KX_MAC_UPPER);
+    kx_encode_json_init(&json, KX_COMPAT_NONE, KX_MAC_UPPER, UINT64_MAX);
     struct kx_buf buf;
     kx_buf_init(&buf, 16 << 20);
     for (unsigned run = 0; run < RUNS; run++) {

@@ -82,6 +82,39 @@ uint64_t kx_hash_sip(const struct kx_hash_key *key, const void *bytes, size_t le
     return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
 }
 
+/* The two halves of the product, folded: every bit of either factor reaches every bit. */
+static uint64_t fold(uint64_t a, uint64_t b)
+{
+#ifdef __SIZEOF_INT128__
+    __extension__ typedef unsigned __int128 wide;
+    wide product = (wide)a * b;
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+#else
+    uint64_t low = (a & UINT32_MAX) * (b & UINT32_MAX), high = (a >> 32) * (b >> 32);
+    uint64_t one = (a >> 32) * (b & UINT32_MAX), two = (a & UINT32_MAX) * (b >> 32);
+    uint64_t middle = (low >> 32) + (one & UINT32_MAX) + (two & UINT32_MAX);
+    low = (low & UINT32_MAX) | middle << 32;
+    high += (one >> 32) + (two >> 32) + (middle >> 32);
+    return low ^ high;
+#endif
+}
+
+uint64_t kx_hash_quick(const struct kx_hash_key *key, const void *bytes, size_t length)
+{
+    const char *at = bytes;
+    uint64_t hash = key->k0 ^ length, pair[2];
+    for (; length >= sizeof pair; at += sizeof pair, length -= sizeof pair) {
+        memcpy(pair, at, sizeof pair);
+        hash = fold(hash ^ pair[0], key->k1 ^ pair[1]);
+    }
+    if (length > 0) { /* zeros behind the rest; that they are none of it is said by the length */
+        pair[0] = pair[1] = 0;
+        memcpy(pair, at, length);
+        hash = fold(hash ^ pair[0], key->k1 ^ pair[1]);
+    }
+    return fold(hash, key->k0 ^ key->k1);
+}
+
 void kx_hash_random(void *out, size_t length)
 {
     unsigned char *at = out;

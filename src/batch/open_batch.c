@@ -33,19 +33,36 @@ void kx_open_init(struct kx_open_batch *open,
                   uint32_t max_devices,
                   struct kx_counters *counters)
 {
-    *open = (struct kx_open_batch){.limits = *limits,
-                                   .newest = newest,
-                                   .max_devices = max_devices,
-                                   .epoch = 1,
-                                   .counters = counters};
+    *open = (struct kx_open_batch){
+        .newest = newest, .max_devices = max_devices, .epoch = 1, .counters = counters};
+    open->events.records_max = UINT32_MAX;
+    open->devices.records_max = max_devices > 0 ? max_devices : 1;
+    kx_open_set_limits(open, limits);
+}
+
+void kx_open_set_limits(struct kx_open_batch *open, const struct kx_batch_config *limits)
+{
+    open->limits = *limits;
     open->limits.records = (uint32_t)most(1, least(limits->records, LIMIT_RECORDS_MAX));
     open->limits.bytes = most(1, least(limits->bytes, LIMIT_BYTES_MAX));
     uint64_t batches = KX_OPEN_BATCHES_MAX * open->limits.bytes;
-    uint64_t devices = least((uint64_t)max_devices * KX_OPEN_DEVICE_BYTES, KX_OPEN_BYTES_MAX);
+    uint64_t devices = least((uint64_t)open->max_devices * KX_OPEN_DEVICE_BYTES, KX_OPEN_BYTES_MAX);
     open->events.bytes_max = most(batches, KX_RECORD_BYTES_MAX);
-    open->events.records_max = UINT32_MAX;
     open->devices.bytes_max = most(open->events.bytes_max, devices);
-    open->devices.records_max = max_devices > 0 ? max_devices : 1;
+    kx_open_limit_bytes(open, open->learnt_bytes);
+}
+
+void kx_open_on_loss(struct kx_open_batch *open, kx_open_forget *forget, void *context)
+{
+    open->forget = forget;
+    open->forget_context = context;
+}
+
+static void lose(struct kx_open_batch *open, const struct kx_record *record, enum kx_counter end)
+{
+    kx_count(open->counters, end, 1);
+    if (open->forget != NULL && record->kind == KX_KIND_DEVICE)
+        open->forget(open->forget_context, record);
 }
 
 void kx_open_fini(struct kx_open_batch *open)
@@ -144,6 +161,7 @@ static void supersede(struct kx_open_batch *open, uint32_t slot)
     /* A dead slot: the record was dropped or sealed, and the entry still points to it. */
     if (entry->epoch == open->epoch && open->store.offsets[older] != KX_STORE_DEAD &&
         kx_store_record(&open->store, older)->generation == record->generation) {
+        open->store.changed[slot] |= open->store.changed[older];
         take_out(open, older);
         kx_count(open->counters, KX_C_COALESCED, 1);
     }
@@ -173,19 +191,24 @@ static void drop_oldest(struct kx_open_batch *open, struct kx_open_kind *kind)
     while (open->store.offsets[slot] == KX_STORE_DEAD ||
            kind_of(open, kx_store_record(&open->store, slot)) != kind)
         slot++;
+    uint32_t at = open->store.offsets[slot];
     take_out(open, slot);
     kind->oldest = slot + 1;
-    kx_count(open->counters, KX_C_DROPPED_PRESSURE, 1);
+    lose(open, (const struct kx_record *)(const void *)(open->store.bytes + at),
+         KX_C_DROPPED_PRESSURE);
 }
 
-void kx_open_add(struct kx_open_batch *open, const struct kx_record *record, uint64_t now_ns)
+void kx_open_add(struct kx_open_batch *open,
+                 const struct kx_record *record,
+                 uint64_t changed,
+                 uint64_t now_ns)
 {
     struct kx_store *store = &open->store;
     uint64_t holes = store->used - live_bytes(open);
     if (holes > store->used / 2 && store->used >= open->limits.bytes)
         compact(open);
-    if (!kx_store_append(store, record)) {
-        kx_count(open->counters, KX_C_DROPPED_MEMORY, 1);
+    if (!kx_store_append(store, record, changed)) {
+        lose(open, record, KX_C_DROPPED_MEMORY);
         return;
     }
     if (kx_open_live(open) == 0)
@@ -212,6 +235,7 @@ void kx_open_press(struct kx_open_batch *open)
 
 void kx_open_limit_bytes(struct kx_open_batch *open, uint64_t bytes_max)
 {
+    open->learnt_bytes = bytes_max;
     if (bytes_max > 0 && bytes_max < open->limits.bytes)
         open->limits.bytes = bytes_max;
 }
@@ -254,7 +278,7 @@ static bool seal_oldest(struct kx_open_batch *open, struct kx_sealed *sealed)
         if (count == open->limits.records ||
             (count > 0 && bytes + record->length > open->limits.bytes))
             break;
-        bool copied = kx_store_append(&sealed->store, record);
+        bool copied = kx_store_append(&sealed->store, record, open->store.changed[slot]);
         KX_ASSERT(copied);
         bytes += record->length;
         events += record->kind == KX_KIND_EVENT;

@@ -48,6 +48,8 @@ struct kx_open_entry { /* of the index by device */
     uint32_t epoch, slot;
 };
 
+typedef void kx_open_forget(void *context, const struct kx_record *record);
+
 struct kx_open_batch {
     struct kx_store store;
     struct kx_batch_config limits;
@@ -60,6 +62,9 @@ struct kx_open_batch {
     uint32_t index_size, max_devices;
     uint32_t epoch;               /* never 0 */
     struct kx_counters *counters; /* the worker's */
+    kx_open_forget *forget;
+    void *forget_context;
+    uint64_t learnt_bytes; /* what the far end takes; 0 = no limit learnt */
 };
 
 void kx_open_init(struct kx_open_batch *open,
@@ -69,8 +74,17 @@ void kx_open_init(struct kx_open_batch *open,
                   struct kx_counters *counters);
 void kx_open_fini(struct kx_open_batch *open);
 
-/* Takes a copy of a record that came now. */
-void kx_open_add(struct kx_open_batch *open, const struct kx_record *record, uint64_t now_ns);
+/* Takes a copy of a record that came now. changed: bit a kx_field that may differ from what was
+ * handed over before; a record that replaces another is changed where that one was, too. */
+void kx_open_add(struct kx_open_batch *open,
+                 const struct kx_record *record,
+                 uint64_t changed,
+                 uint64_t now_ns);
+/* Whom to tell of a device's record that is dropped for want of room or memory: what the far end
+ * has of it is not what was handed over. forget may be NULL. */
+void kx_open_on_loss(struct kx_open_batch *open, kx_open_forget *forget, void *context);
+/* Other limits, for what comes from now on. */
+void kx_open_set_limits(struct kx_open_batch *open, const struct kx_batch_config *limits);
 /* Records in it. */
 uint32_t kx_open_live(const struct kx_open_batch *open);
 /* Whether that many more bytes keep it within its limits; an empty one takes any record. */

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/rcu.h"
 #include "base/wake.h"
 #include "batch/queue.h"
 #include "batch/sender.h"
@@ -33,6 +34,7 @@ struct thread {
 struct kx_pipe {
     struct kx_ring *ring;
     unsigned reader;
+    struct kx_rcu_slot *settings; /* struct kx_sink_settings, owned */
     struct kx_queue *queue;
     struct kx_worker *worker;
     struct kx_sender *sender;
@@ -111,6 +113,12 @@ static void log_sender(struct kx_pipe *pipe, uint64_t now_ns)
 {
     const struct kx_sender_report *report = kx_sender_report(pipe->sender);
     log_state(pipe, report->status, now_ns);
+    if (report->reopened)
+        kx_log(KX_LOG_INFO, pipe->component, "opened anew with the changed settings");
+    if (report->reopen_err != NULL)
+        kx_log(KX_LOG_ERROR, pipe->component,
+               "cannot be opened with the changed settings and goes on with the old ones: %s",
+               report->reopen_err->text);
     if (report->condemned > 0)
         kx_log_limited(&pipe->condemned_limit, now_ns, KX_LOG_WARNING, pipe->component,
                        "%" PRIu32 " records refused for good, the last one: %s", report->condemned,
@@ -154,20 +162,26 @@ static void *worker_main(void *argument)
 {
     struct kx_pipe *pipe = argument;
     struct kx_wake *wake = kx_ring_wake(pipe->ring, pipe->reader);
+    kx_rcu_register();
     for (;;) {
         uint64_t until_ns = 0, now_ns = kx_clock_boot_ns();
         enum kx_step step = kx_worker_step(pipe->worker, now_ns, &until_ns);
+        kx_rcu_quiescent(); /* no settings are held between two steps */
         log_worker(pipe, now_ns);
         if (step == KX_STEP_END)
             break;
         if (step == KX_STEP_AGAIN)
             continue;
         kx_wake_prepare(wake);
-        if (kx_worker_ready(pipe->worker))
+        if (kx_worker_ready(pipe->worker)) {
             kx_wake_cancel(wake);
-        else
-            kx_wake_sleep(wake, until_ns);
+            continue;
+        }
+        kx_rcu_offline();
+        kx_wake_sleep(wake, until_ns);
+        kx_rcu_online();
     }
+    kx_rcu_unregister();
     announce_end(pipe, &pipe->worker_thread);
     return NULL;
 }
@@ -216,6 +230,31 @@ static enum kx_code init_sync(struct kx_pipe *pipe, struct kx_error *err)
 }
 
 static enum kx_code
+init_settings(struct kx_pipe *pipe, const struct kx_sink_config *sink, struct kx_error *err)
+{
+    struct kx_sink_settings *settings = NULL;
+    enum kx_code code = kx_sink_settings_compile(sink, &settings, err);
+    if (code == KX_OK)
+        code = kx_rcu_slot_create(&pipe->settings, settings, err);
+    if (code != KX_OK)
+        kx_sink_settings_destroy(settings);
+    return code;
+}
+
+/* The slot's value is the pipe's own, and nobody reads it any more. */
+static struct kx_sink_settings *swap_settings(struct kx_pipe *pipe,
+                                              struct kx_sink_settings *settings)
+{
+    return (struct kx_sink_settings *)(uintptr_t)kx_rcu_set(pipe->settings, settings);
+}
+
+static const struct kx_sink_settings *settings_of(void *context)
+{
+    const struct kx_pipe *pipe = context;
+    return kx_rcu_get(pipe->settings);
+}
+
+static enum kx_code
 init_parts(struct kx_pipe *pipe, const struct kx_pipe_params *params, struct kx_error *err)
 {
     pipe->worker_counters = kx_counters_create();
@@ -232,7 +271,11 @@ init_parts(struct kx_pipe *pipe, const struct kx_pipe_params *params, struct kx_
                            pipe->sender_wake, err);
     if (code != KX_OK)
         return code;
-    struct kx_worker_params worker = {.batch = &params->sink->batch,
+    code = init_settings(pipe, params->sink, err);
+    if (code != KX_OK)
+        return code;
+    struct kx_worker_params worker = {.settings = settings_of,
+                                      .settings_context = pipe,
                                       .newest_per_device = params->ops->newest_per_device,
                                       .patient = params->config->command == KX_COMMAND_REPLAY,
                                       .max_devices = params->config->max_devices,
@@ -260,6 +303,9 @@ static void free_parts(struct kx_pipe *pipe)
 {
     kx_sender_destroy(pipe->sender);
     kx_worker_destroy(pipe->worker);
+    if (pipe->settings != NULL)
+        kx_sink_settings_destroy(swap_settings(pipe, NULL));
+    kx_rcu_slot_destroy(pipe->settings);
     kx_queue_destroy(pipe->queue);
     kx_wake_destroy(pipe->sender_wake);
     if (pipe->stop_fd >= 0)
@@ -394,6 +440,16 @@ enum kx_code kx_pipe_join(struct kx_pipe *pipe, uint64_t deadline_ns, struct kx_
 void kx_pipe_poke(struct kx_pipe *pipe)
 {
     kx_sender_poke(pipe->sender);
+}
+
+struct kx_sink_settings *kx_pipe_publish(struct kx_pipe *pipe, struct kx_sink_settings *settings)
+{
+    return swap_settings(pipe, settings);
+}
+
+void kx_pipe_reopen(struct kx_pipe *pipe, struct kx_sink_config *config)
+{
+    kx_sender_reopen(pipe->sender, config);
 }
 
 struct kx_sink_totals kx_pipe_totals(const struct kx_pipe *pipe)

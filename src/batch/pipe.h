@@ -1,16 +1,17 @@
 /*
  * One sink's pipe: ring reader, worker thread, queue, sender thread, sink.
  *
- * Owns all of it and both threads' counters; borrows ring, board and configuration for its life.
- * create, start, stop, join, destroy from the main thread, which has blocked all signals before it
- * creates a thread; the rest from any thread. A thread that hangs in a library when join gives up
- * is left behind: then nothing that was lent may be freed, destroy does nothing, and the program
- * ends by itself.
+ * Owns all of it, the worker's settings and both threads' counters; borrows ring, board and
+ * configuration for its life. create, start, stop, join, destroy from the main thread, which has
+ * blocked all signals before it creates a thread; the rest from any thread. A thread that hangs in
+ * a library when join gives up is left behind: then nothing that was lent may be freed, destroy
+ * does nothing, and the program ends by itself.
  */
 #ifndef KX_BATCH_PIPE_H
 #define KX_BATCH_PIPE_H
 
 #include "base/error.h"
+#include "batch/settings.h"
 #include "batch/sink.h"
 #include "batch/totals.h"
 #include "config/config.h"
@@ -50,6 +51,11 @@ enum kx_code kx_pipe_join(struct kx_pipe *pipe, uint64_t deadline_ns, struct kx_
 /* NULL-safe. Not started, joined, or left behind. */
 void kx_pipe_destroy(struct kx_pipe *pipe);
 
+/* Other settings for the worker from its next step on. Taken over; returns those before, which
+ * readers may use until kx_rcu_wait. The main thread. */
+struct kx_sink_settings *kx_pipe_publish(struct kx_pipe *pipe, struct kx_sink_settings *settings);
+/* The sink is opened anew with a configuration that is taken over (batch/sender.h). */
+void kx_pipe_reopen(struct kx_pipe *pipe, struct kx_sink_config *config);
 /* A sink that is held or backing off tries again now. */
 void kx_pipe_poke(struct kx_pipe *pipe);
 /* The sink's account; exact after join. */

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct kx_queue {
     pthread_mutex_t mutex;
@@ -14,6 +15,9 @@ struct kx_queue {
     bool closed;
     bool room_wanted; /* the worker was told that there is no place */
     struct kx_wake *worker_wake, *sender_wake;
+    struct kx_lost lost[KX_QUEUE_LOST_MAX];
+    uint32_t lost_count; /* may pass the array's size: then all are lost */
+    _Atomic bool any_lost;
     _Atomic uint64_t pending;
     _Atomic uint64_t bytes_max;
     _Atomic bool gone;
@@ -58,6 +62,7 @@ enum kx_code kx_queue_create(struct kx_queue **ret_queue,
     atomic_init(&queue->pending, 0);
     atomic_init(&queue->bytes_max, 0);
     atomic_init(&queue->gone, false);
+    atomic_init(&queue->any_lost, false);
     for (unsigned i = 0; i < KX_QUEUE_PLACES; i++)
         link_blank(queue, &queue->batches[i]);
     *ret_queue = queue;
@@ -110,6 +115,35 @@ void kx_queue_push(struct kx_queue *queue, struct kx_sealed *sealed)
     atomic_fetch_add_explicit(&queue->pending, sealed->records, memory_order_relaxed);
     unlock(queue);
     kx_wake_signal(queue->sender_wake);
+}
+
+void kx_queue_lose(struct kx_queue *queue, const struct kx_record *record)
+{
+    if (record->kind != KX_KIND_DEVICE)
+        return;
+    lock(queue);
+    if (queue->lost_count < KX_QUEUE_LOST_MAX)
+        queue->lost[queue->lost_count] = (struct kx_lost){record->device_id, record->generation};
+    if (queue->lost_count <= KX_QUEUE_LOST_MAX)
+        queue->lost_count++;
+    /* Relaxed: the mutex orders what it points to; the worker sees it a step earlier or later. */
+    atomic_store_explicit(&queue->any_lost, true, memory_order_relaxed);
+    unlock(queue);
+}
+
+uint32_t kx_queue_take_lost(struct kx_queue *queue, struct kx_lost *lost, bool *ret_all)
+{
+    *ret_all = false;
+    if (!atomic_load_explicit(&queue->any_lost, memory_order_relaxed))
+        return 0;
+    lock(queue);
+    *ret_all = queue->lost_count > KX_QUEUE_LOST_MAX;
+    uint32_t count = *ret_all ? 0 : queue->lost_count;
+    memcpy(lost, queue->lost, count * sizeof *lost);
+    queue->lost_count = 0;
+    atomic_store_explicit(&queue->any_lost, false, memory_order_relaxed);
+    unlock(queue);
+    return count;
 }
 
 void kx_queue_close(struct kx_queue *queue)

@@ -16,6 +16,7 @@
  *                                               unlock, a sleeper's check (prepare, then lock) is
  *                                               before it and has shown `sleeping`, or after it
  *   a batch          worker until push, then sender until finish; the mutex
+ *   lost devices     sender           worker    the mutex; whether there are any: itself
  *   pending          both             any       itself, a gauge
  *   gone, bytes_max  sender           worker    itself
  *
@@ -30,7 +31,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { KX_QUEUE_PLACES = 4 };
+enum { KX_QUEUE_PLACES = 4, KX_QUEUE_LOST_MAX = 256 };
+
+/* A device whose record was given up: the far end has an older state than the worker thinks. */
+struct kx_lost {
+    uint32_t device_id, generation;
+};
 
 struct kx_queue;
 
@@ -51,6 +57,9 @@ struct kx_sealed *kx_queue_blank(struct kx_queue *queue);
 void kx_queue_give_back(struct kx_queue *queue, struct kx_sealed *sealed);
 /* The batch gets the next sequence. */
 void kx_queue_push(struct kx_queue *queue, struct kx_sealed *sealed);
+/* Takes the devices that were lost since the last time, at most KX_QUEUE_LOST_MAX; *ret_all: there
+ * were more, and nobody knows which. Returns how many. */
+uint32_t kx_queue_take_lost(struct kx_queue *queue, struct kx_lost *lost, bool *ret_all);
 /* No more batches will come. */
 void kx_queue_close(struct kx_queue *queue);
 bool kx_queue_gone(const struct kx_queue *queue);
@@ -68,6 +77,8 @@ void kx_queue_finish(struct kx_queue *queue);
 bool kx_queue_ended(struct kx_queue *queue);
 /* Records of the first batches were settled: the gauge. */
 void kx_queue_settled(struct kx_queue *queue, uint32_t records);
+/* A record was given up that another like it would not be: its device is to be told again. */
+void kx_queue_lose(struct kx_queue *queue, const struct kx_record *record);
 /* The sink is over: the worker need not seal any more. */
 void kx_queue_set_gone(struct kx_queue *queue);
 void kx_queue_set_bytes_max(struct kx_queue *queue, uint64_t bytes_max);

@@ -30,6 +30,7 @@ void kx_sealed_begin(struct kx_sealed *sealed, uint32_t events, uint64_t opened_
     memset(store->settled, 0, words(sealed) * sizeof *store->settled);
     sealed->view = (struct kx_batch){.bytes = store->bytes,
                                      .offsets = store->offsets,
+                                     .changed = store->changed,
                                      .end = sealed->records,
                                      .done = store->done};
 }

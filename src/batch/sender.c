@@ -4,6 +4,7 @@
 #include "base/backoff.h"
 #include "base/clock.h"
 #include "batch/isolate.h"
+#include "config/reload.h"
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,9 @@ struct kx_sender {
     struct kx_sender_params params;
     void *self;
     bool closed;
+    struct kx_sink_config *config; /* what the sink was opened with anew; NULL = params.sink */
+    bool reopen_later;             /* the present batch comes first */
+    struct kx_error reopen_err;
     struct kx_isolate isolate;
     struct kx_backoff backoff;
     uint64_t begun;         /* sequence of the batch that isolate is about */
@@ -47,6 +51,7 @@ struct kx_sender {
     struct kx_sender_report report;
     _Atomic uint64_t stop;
     _Atomic bool poke;
+    _Atomic(struct kx_sink_config *) reopen; /* wanted; NULL = nothing is */
     _Atomic uint64_t alive;
 };
 
@@ -61,6 +66,7 @@ enum kx_code kx_sender_create(struct kx_sender **ret_sender,
     kx_backoff_init(&sender->backoff, BACKOFF_MIN_NS, BACKOFF_MAX_NS);
     atomic_init(&sender->stop, 0);
     atomic_init(&sender->poke, false);
+    atomic_init(&sender->reopen, NULL);
     atomic_init(&sender->alive, UINT64_MAX);
     snprintf(sender->status.name, sizeof sender->status.name, "%s", params->sink->name);
     enum kx_code code = params->ops->open(params->sink, &sender->params.env, &sender->self, err);
@@ -86,6 +92,8 @@ void kx_sender_destroy(struct kx_sender *sender)
     if (sender == NULL)
         return;
     kx_sender_close(sender);
+    kx_sink_config_destroy(sender->config);
+    kx_sink_config_destroy(atomic_load_explicit(&sender->reopen, memory_order_relaxed));
     free(sender);
 }
 
@@ -101,6 +109,12 @@ void kx_sender_poke(struct kx_sender *sender)
     kx_wake_signal(sender->params.wake);
 }
 
+void kx_sender_reopen(struct kx_sender *sender, struct kx_sink_config *config)
+{
+    kx_sink_config_destroy(atomic_exchange_explicit(&sender->reopen, config, memory_order_seq_cst));
+    kx_wake_signal(sender->params.wake);
+}
+
 uint64_t kx_sender_alive_ns(const struct kx_sender *sender)
 {
     return atomic_load_explicit(&sender->alive, memory_order_relaxed);
@@ -113,7 +127,10 @@ const struct kx_sender_report *kx_sender_report(const struct kx_sender *sender)
 
 bool kx_sender_ready(struct kx_sender *sender)
 {
-    /* seq_cst loads: the sleeper's half of the handshake with stop and poke. */
+    /* seq_cst loads: the sleeper's half of the handshake with stop, poke and reopen. */
+    if (!sender->reopen_later &&
+        atomic_load_explicit(&sender->reopen, memory_order_seq_cst) != NULL)
+        return true;
     if (atomic_load_explicit(&sender->stop, memory_order_seq_cst) != sender->stop_ns ||
         atomic_load_explicit(&sender->poke, memory_order_seq_cst))
         return true;
@@ -169,6 +186,7 @@ static void condemn(struct kx_sender *sender, struct kx_sealed *sealed, uint32_t
     if (!kx_sealed_settle(sealed, slot, sender->params.env.counters, KX_C_SENDER_DROPPED_REJECTED))
         return;
     kx_queue_settled(sender->params.queue, 1);
+    kx_queue_lose(sender->params.queue, kx_store_record(&sealed->store, slot));
     sender->report.condemned++;
     sender->report.err = &sender->isolate.err;
 }
@@ -456,6 +474,33 @@ static enum kx_step step_idle(struct kx_sender *sender, uint64_t now_ns, uint64_
     return KX_STEP_AGAIN;
 }
 
+/* Opens the sink anew, if that is wanted and may be now. first: the batch to be delivered next. */
+static void reopen(struct kx_sender *sender, const struct kx_sealed *first)
+{
+    bool begun = first != NULL && sender->begun == first->sequence;
+    sender->reopen_later = sender->discarding || (begun && sender->status.state != KX_SINK_HELD);
+    if (sender->reopen_later)
+        return;
+    struct kx_sink_config *config =
+        atomic_exchange_explicit(&sender->reopen, NULL, memory_order_seq_cst);
+    if (config == NULL)
+        return;
+    void *self = NULL;
+    sender->reopen_err = (struct kx_error){0};
+    if (sender->params.ops->open(config, &sender->params.env, &self, &sender->reopen_err) !=
+        KX_OK) {
+        kx_sink_config_destroy(config);
+        sender->report.reopen_err = &sender->reopen_err;
+        return;
+    }
+    sender->params.ops->close(sender->self);
+    kx_sink_config_destroy(sender->config);
+    sender->self = self;
+    sender->config = config;
+    sender->not_before_ns = 0;
+    sender->report.reopened = true;
+}
+
 /* Takes note of what other threads want. */
 static void notice(struct kx_sender *sender, uint64_t now_ns)
 {
@@ -482,6 +527,7 @@ kx_sender_step(struct kx_sender *sender, uint64_t now_ns, int64_t wall_ns, uint6
     conclude(sender, now_ns, wall_ns);
     notice(sender, now_ns);
     struct kx_sealed *sealed = kx_queue_first(sender->params.queue);
+    reopen(sender, sealed);
     if (sealed == NULL) {
         if (!kx_queue_ended(sender->params.queue))
             return step_idle(sender, now_ns, ret_until_ns);

@@ -10,13 +10,20 @@
  * deadline: waits end, a hold is tried once more, and what is left then, or is still held, is
  * counted undelivered_at_stop.
  *
+ * A reload may want the sink opened anew (kx_sender_reopen). That is done between two batches: a
+ * sink may have begun the present one, half a line of it say. A held sink is opened anew at once,
+ * since what holds it may be what has changed. The new one is opened before the old one is closed;
+ * when it cannot be, the old one goes on and the report says so.
+ *
  * A state machine over time: kx_sender_step makes at most one call to the sink and is told the time
  * before and, in the next step, after it. Owns the sink between create and close. The sender's
- * thread calls everything but stop, poke and alive, which any thread may; create and destroy when
- * that thread does not run. Modules do not log: the report of a step says what there is to say.
+ * thread calls everything but stop, poke, reopen and alive, which any thread may; create and
+ * destroy when that thread does not run. Modules do not log: the report of a step says what there
+ * is to say.
  *
  *   state      written by   read by          ordered by
  *   stop, poke any          sender           seq_cst: the wake handshake (base/wake.h)
+ *   reopen     any, sender  sender           seq_cst, as stop; who takes the pointer owns it
  *   alive      sender       watchdog         itself
  */
 #ifndef KX_BATCH_SENDER_H
@@ -52,10 +59,12 @@ struct kx_sender_report {
     uint32_t records;
     uint32_t delivered;
     uint64_t took_ns;
-    uint64_t age_ns;            /* since the batch's oldest record came */
-    uint64_t wait_ns;           /* before the next try; 0 = none */
-    uint32_t condemned;         /* records given up as rejected */
-    const struct kx_error *err; /* of the call, or of the condemned records; NULL = none */
+    uint64_t age_ns;                   /* since the batch's oldest record came */
+    uint64_t wait_ns;                  /* before the next try; 0 = none */
+    bool reopened;                     /* the sink was closed and opened */
+    const struct kx_error *reopen_err; /* it could not be, and goes on as it was; NULL = could */
+    uint32_t condemned;                /* records given up as rejected */
+    const struct kx_error *err;        /* of the call, or of the condemned records; NULL = none */
 };
 
 /* Opens the sink. params is copied; what it points to is borrowed for the sender's life. */
@@ -78,6 +87,9 @@ void kx_sender_close(struct kx_sender *sender);
 void kx_sender_stop(struct kx_sender *sender, uint64_t flush_deadline_ns);
 /* What waits is tried now. */
 void kx_sender_poke(struct kx_sender *sender);
+/* The sink is to be opened with another configuration, which is taken over and freed in the end
+ * (config/reload.h). One that was not heeded yet is replaced. Any thread. */
+void kx_sender_reopen(struct kx_sender *sender, struct kx_sink_config *config);
 /* Until when the thread may stay silent (boot clock). */
 uint64_t kx_sender_alive_ns(const struct kx_sender *sender);
 

@@ -42,6 +42,10 @@ struct kx_call {
 struct kx_batch {
     const char *bytes;       /* the records' memory */
     const uint32_t *offsets; /* of record i in bytes */
+    /* Of record i: bit a kx_field that may differ from what the far end was given before; with
+     * delta.mode fields exact, else, and for events, all ones. For a sink that can send only
+     * these. */
+    const uint64_t *changed;
     uint32_t first, end;
     uint32_t tries; /* earlier calls with this view that ended in KX_RETRY, running */
     /* Bit i: the far end confirmed record i, or it is out for good. Halves of a bisected batch

@@ -13,6 +13,7 @@ void kx_store_fini(struct kx_store *store)
     free(store->offsets);
     free(store->done);
     free(store->settled);
+    free(store->changed);
     *store = (struct kx_store){0};
 }
 
@@ -55,6 +56,10 @@ static bool grow_slots(struct kx_store *store, size_t need)
     if (settled == NULL)
         return false;
     store->settled = settled;
+    uint64_t *changed = realloc(store->changed, capacity * sizeof *changed);
+    if (changed == NULL)
+        return false;
+    store->changed = changed;
     store->slot_capacity = (uint32_t)capacity;
     return true;
 }
@@ -68,11 +73,12 @@ bool kx_store_reserve(struct kx_store *store, size_t bytes, size_t slots)
     return slots <= store->slot_capacity || grow_slots(store, slots);
 }
 
-bool kx_store_append(struct kx_store *store, const struct kx_record *record)
+bool kx_store_append(struct kx_store *store, const struct kx_record *record, uint64_t changed)
 {
     if (!kx_store_reserve(store, store->used + record->length, (size_t)store->slots + 1))
         return false;
     memcpy(store->bytes + store->used, record, record->length);
+    store->changed[store->slots] = changed;
     store->offsets[store->slots++] = (uint32_t)store->used;
     store->used += record->length;
     return true;
@@ -89,6 +95,7 @@ void kx_store_compact(struct kx_store *store)
         size_t length = kx_store_record(store, slot)->length;
         KX_ASSERT(store->offsets[slot] >= used);
         memmove(store->bytes + used, store->bytes + store->offsets[slot], length);
+        store->changed[slots] = store->changed[slot];
         store->offsets[slots++] = (uint32_t)used;
         used += length;
     }
@@ -100,8 +107,10 @@ void kx_store_squeeze(struct kx_store *store)
 {
     uint32_t slots = 0;
     for (uint32_t slot = 0; slot < store->slots; slot++)
-        if (store->offsets[slot] != KX_STORE_DEAD)
+        if (store->offsets[slot] != KX_STORE_DEAD) {
+            store->changed[slots] = store->changed[slot];
             store->offsets[slots++] = store->offsets[slot];
+        }
     store->slots = slots;
 }
 

@@ -1,5 +1,6 @@
 /*
- * The memory of one batch: records copied one behind another, a slot for each, two bits a slot.
+ * The memory of one batch: records copied one behind another, a slot for each, and for each slot
+ * two bits and what changed.
  *
  *     offsets   [ 0 | 216 | DEAD | 696 | ... )              slots
  *     bytes     [record 0][record 1][dead ][record 3]...)   used      ...) capacity
@@ -25,6 +26,7 @@ struct kx_store {
     uint32_t *offsets;
     uint64_t *done;    /* bit a slot: the far end has it, or it is out of the batch for good */
     uint64_t *settled; /* bit a slot: counted as one of the ends that a record can have */
+    uint64_t *changed; /* word a slot: the fields that may differ from what the far end has */
     uint32_t slots;
     uint32_t slot_capacity; /* a multiple of 64 */
 };
@@ -34,8 +36,8 @@ void kx_store_fini(struct kx_store *store);
 void kx_store_clear(struct kx_store *store);
 /* Room for that many bytes and slots in all. */
 bool kx_store_reserve(struct kx_store *store, size_t bytes, size_t slots);
-/* Copies a record to the end, in a new slot. */
-bool kx_store_append(struct kx_store *store, const struct kx_record *record);
+/* Copies a record to the end, in a new slot; changed: bit a kx_field. */
+bool kx_store_append(struct kx_store *store, const struct kx_record *record, uint64_t changed);
 /* Moves the live records to the front, in their order, without holes in bytes or slots. */
 void kx_store_compact(struct kx_store *store);
 /* Closes the holes in the slots only; bytes stay where they are. */

@@ -23,7 +23,7 @@ struct kx_sink_totals kx_sink_totals_sum(const struct kx_counters *worker,
 {
     return (struct kx_sink_totals){
         .received = kx_counter_get(worker, KX_C_RECEIVED),
-        .filtered = kx_counter_get(worker, KX_C_FILTERED),
+        .filtered = sum_metric(worker, KX_SCOPE_WORKER, "records_filtered_total"),
         .unchanged = kx_counter_get(worker, KX_C_UNCHANGED),
         .coalesced = kx_counter_get(worker, KX_C_COALESCED),
         .delivered = kx_counter_get(sender, KX_C_DELIVERED),

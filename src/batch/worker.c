@@ -2,6 +2,8 @@
 #include "batch/worker.h"
 
 #include "base/clock.h"
+#include "batch/delta.h"
+#include "batch/filter.h"
 #include "batch/open_batch.h"
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -12,6 +14,9 @@ enum { SLICE_BYTES = 65536 };
 struct kx_worker {
     struct kx_worker_params params;
     struct kx_open_batch open;
+    struct kx_delta *delta;
+    const struct kx_sink_settings *settings; /* this step's */
+    uint64_t serial;                         /* of the settings that open and delta go by */
     uint64_t refused_seen; /* records that the ring refused, as of the last look */
     uint64_t stop_ns;      /* the deadline as last seen; 0 = no stop */
     bool ended;            /* the ring holds nothing more, ever */
@@ -23,6 +28,23 @@ struct kx_worker {
     _Atomic uint64_t alive;
 };
 
+static void forget(void *context, const struct kx_record *record)
+{
+    struct kx_worker *worker = context;
+    kx_delta_forget(worker->delta, record->device_id, record->generation);
+}
+
+/* Asks for the settings anew. */
+static void refresh(struct kx_worker *worker)
+{
+    worker->settings = worker->params.settings(worker->params.settings_context);
+    if (worker->settings->serial == worker->serial)
+        return;
+    worker->serial = worker->settings->serial;
+    kx_open_set_limits(&worker->open, &worker->settings->batch);
+    kx_delta_set_rules(worker->delta, &worker->settings->delta);
+}
+
 enum kx_code kx_worker_create(struct kx_worker **ret_worker,
                               const struct kx_worker_params *params,
                               struct kx_error *err)
@@ -31,8 +53,15 @@ enum kx_code kx_worker_create(struct kx_worker **ret_worker,
     if (worker == NULL)
         return kx_error_set(err, KX_ERR_NOMEM, 0, "no memory for a worker");
     worker->params = *params;
-    kx_open_init(&worker->open, params->batch, params->newest_per_device, params->max_devices,
+    enum kx_code code = kx_delta_create(&worker->delta, params->max_devices, params->counters, err);
+    if (code != KX_OK) {
+        free(worker);
+        return code;
+    }
+    const struct kx_sink_settings *settings = params->settings(params->settings_context);
+    kx_open_init(&worker->open, &settings->batch, params->newest_per_device, params->max_devices,
                  params->counters);
+    kx_open_on_loss(&worker->open, forget, worker);
     atomic_init(&worker->stop, 0);
     atomic_init(&worker->live, 0);
     atomic_init(&worker->alive, UINT64_MAX);
@@ -45,6 +74,7 @@ void kx_worker_destroy(struct kx_worker *worker)
     if (worker == NULL)
         return;
     kx_open_fini(&worker->open);
+    kx_delta_destroy(worker->delta);
     free(worker);
 }
 
@@ -79,6 +109,11 @@ bool kx_worker_ready(struct kx_worker *worker)
         return true;
     /* Without memory a place is no help; the next second's step looks again. */
     return worker->stalled && !worker->starved && kx_queue_room(worker->params.queue);
+}
+
+static uint64_t held(const struct kx_worker *worker)
+{
+    return (uint64_t)kx_open_live(&worker->open) + kx_delta_parked(worker->delta);
 }
 
 /* Records that the ring had no room for were offered to this sink too. */
@@ -130,20 +165,62 @@ static void seal_full(struct kx_worker *worker)
         }
 }
 
-static void take(struct kx_worker *worker, const struct kx_record *record, uint64_t now_ns)
+static void
+put(struct kx_worker *worker, const struct kx_record *record, uint64_t changed, uint64_t now_ns)
 {
     if (!kx_open_fits(&worker->open, record->length))
         seal(worker); /* if it cannot, the record makes the batch full, or replaces another */
-    kx_open_add(&worker->open, record, now_ns);
+    kx_open_add(&worker->open, record, changed, now_ns);
     seal_full(worker);
+}
+
+static void take(struct kx_worker *worker, const struct kx_record *record, uint64_t now_ns)
+{
+    uint64_t changed;
+    const struct kx_record *older = kx_delta_displaced(worker->delta, record);
+    if (older != NULL)
+        put(worker, older, UINT64_MAX, now_ns);
+    enum kx_counter reason = kx_filter_match(&worker->settings->filter, record);
+    if (reason != KX_COUNTERS) {
+        kx_count(worker->params.counters, reason, 1);
+        return;
+    }
+    if (kx_delta_offer(worker->delta, record, now_ns, &changed) == KX_DELTA_PASS)
+        put(worker, record, changed, now_ns);
+}
+
+/* What was parked and is due; at the end, everything, as long as a batch can take it. */
+static void release(struct kx_worker *worker, uint64_t now_ns, bool all)
+{
+    while (!((all || worker->params.patient) && kx_open_full(&worker->open))) {
+        uint64_t changed;
+        const struct kx_record *record = kx_delta_due(worker->delta, now_ns, all, &changed);
+        if (record == NULL)
+            return;
+        put(worker, record, changed, now_ns);
+    }
+}
+
+/* What the sender had to give up is sent again when it is heard again. */
+static void forget_lost(struct kx_worker *worker)
+{
+    struct kx_lost lost[KX_QUEUE_LOST_MAX];
+    bool all;
+    uint32_t count = kx_queue_take_lost(worker->params.queue, lost, &all);
+    for (uint32_t i = 0; i < count; i++)
+        kx_delta_forget(worker->delta, lost[i].device_id, lost[i].generation);
+    if (all)
+        kx_delta_invalidate(worker->delta);
 }
 
 /* Reads up to a slice of the ring. True when there may be more. */
 static bool drain(struct kx_worker *worker, uint64_t now_ns, bool past_stop)
 {
     bool gone = kx_queue_gone(worker->params.queue);
-    if (gone)
+    if (gone) {
         kx_open_drop(&worker->open, KX_C_DROPPED_GONE);
+        kx_delta_drop(worker->delta, KX_C_DROPPED_GONE);
+    }
     size_t taken = 0;
     enum kx_ring_result result = KX_RING_RECORD;
     while (taken < SLICE_BYTES) {
@@ -170,17 +247,26 @@ static bool drain(struct kx_worker *worker, uint64_t now_ns, bool past_stop)
 }
 
 /* Nothing more will be read. */
-static enum kx_step finish(struct kx_worker *worker, bool past_stop, uint64_t *ret_until_ns)
+static enum kx_step
+finish(struct kx_worker *worker, uint64_t now_ns, bool past_stop, uint64_t *ret_until_ns)
 {
-    while (kx_open_live(&worker->open) > 0 && seal(worker))
-        ;
-    if (kx_open_live(&worker->open) > 0 && !past_stop) {
+    do
+        release(worker, now_ns, true);
+    while (kx_open_live(&worker->open) > 0 && seal(worker));
+    if (held(worker) > 0 && !past_stop) {
         *ret_until_ns = worker->stop_ns;
         return KX_STEP_SLEEP;
     }
+    kx_delta_drop(worker->delta, KX_C_DROPPED_STOP);
     kx_open_drop(&worker->open, KX_C_DROPPED_STOP);
     kx_queue_close(worker->params.queue);
     return KX_STEP_END;
+}
+
+/* The earlier of two deadlines, of which 0 is none. */
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return b == 0 || (a != 0 && a < b) ? a : b;
 }
 
 static enum kx_step step(struct kx_worker *worker, uint64_t now_ns, uint64_t *ret_until_ns)
@@ -188,8 +274,12 @@ static enum kx_step step(struct kx_worker *worker, uint64_t now_ns, uint64_t *re
     worker->stop_ns = atomic_load_explicit(&worker->stop, memory_order_seq_cst);
     bool past_stop = worker->stop_ns != 0 && now_ns >= worker->stop_ns;
     worker->stalled = worker->starved = false;
+    refresh(worker);
+    forget_lost(worker);
     kx_open_limit_bytes(&worker->open, kx_queue_bytes_max(worker->params.queue));
     seal_full(worker);
+    if (!past_stop)
+        release(worker, now_ns, false);
     bool more = !worker->ended && drain(worker, now_ns, past_stop);
     /* Before the next slice: a ring that is never empty must not keep a batch from its time. */
     uint64_t due = kx_open_due_ns(&worker->open);
@@ -198,10 +288,9 @@ static enum kx_step step(struct kx_worker *worker, uint64_t now_ns, uint64_t *re
     if (more)
         return KX_STEP_AGAIN;
     if (worker->ended || past_stop)
-        return finish(worker, past_stop, ret_until_ns);
-    *ret_until_ns = worker->stalled ? 0 : due;
-    if (worker->stop_ns != 0 && (*ret_until_ns == 0 || worker->stop_ns < *ret_until_ns))
-        *ret_until_ns = worker->stop_ns;
+        return finish(worker, now_ns, past_stop, ret_until_ns);
+    *ret_until_ns = earlier(worker->stalled ? 0 : due, kx_delta_due_ns(worker->delta, now_ns));
+    *ret_until_ns = earlier(*ret_until_ns, worker->stop_ns);
     return KX_STEP_SLEEP;
 }
 
@@ -210,7 +299,7 @@ enum kx_step kx_worker_step(struct kx_worker *worker, uint64_t now_ns, uint64_t 
     atomic_store_explicit(&worker->alive, now_ns + ALIVE_NS, memory_order_relaxed);
     enum kx_step next = step(worker, now_ns, ret_until_ns);
     /* Relaxed: a gauge; after the thread's end its join orders it. */
-    atomic_store_explicit(&worker->live, kx_open_live(&worker->open), memory_order_relaxed);
+    atomic_store_explicit(&worker->live, held(worker), memory_order_relaxed);
     if (next == KX_STEP_END)
         atomic_store_explicit(&worker->alive, UINT64_MAX, memory_order_relaxed);
     return next;

@@ -1,18 +1,24 @@
 /*
  * The worker: one reader of the ring, one sink's batches.
  *
- *     ring ── drain ──► [ filter ─► delta ] ──► open batch ── seal ──► queue
+ *     ring ── drain ──► filter ──► delta ──► open batch ── seal ──► queue
+ *                                  │   ▲
+ *                                 parked: not due yet
  *
- * (Filter and delta stand between the two when they come.) It drains to the end at once and
+ * It drains to the end at once and
  * releases the ring each 64 KiB, whatever the sink does: it never does network I/O and never waits
  * but for its wake. When the queue is full the open batch goes under pressure (open_batch.h). The
  * exception is a patient worker, for a replayed capture: it leaves in the ring what does not fit,
  * and the replay waits.
  *
- * At the end of the ring everything is sealed, in pieces, waiting for places until the stop
- * deadline (without a stop: as long as it takes); what is left then is dropped, counted `stopped`,
- * and the queue is closed. A stop deadline that passes before the ring ends: the same, and what the
- * ring still holds is taken and dropped.
+ * The sink's settings are asked for once a step and not kept between two; other ones hold from the
+ * next record on. What is lost behind the worker (a record without room, one that the far end
+ * refused) makes the delta forget that device, so that its next state is sent whole.
+ *
+ * At the end of the ring everything, parked records too, is sealed, in pieces, waiting for places
+ * until the stop deadline (without a stop: as long as it takes); what is left then is dropped,
+ * counted `stopped`, and the queue is closed. A stop deadline that passes before the ring ends: the
+ * same, and what the ring still holds is taken and dropped.
  *
  * A state machine over time; its thread calls step and ready. stop, pending and alive from any
  * thread; create and destroy when the thread does not run.
@@ -27,6 +33,7 @@
 
 #include "base/error.h"
 #include "batch/queue.h"
+#include "batch/settings.h"
 #include "batch/step.h"
 #include "config/config.h"
 #include "ring/ring.h"
@@ -37,7 +44,8 @@
 struct kx_worker;
 
 struct kx_worker_params {
-    const struct kx_batch_config *batch;
+    kx_sink_settings_get *settings; /* never gives NULL; asked at create, too */
+    void *settings_context;
     bool newest_per_device;
     bool patient;
     uint32_t max_devices;
@@ -65,7 +73,7 @@ bool kx_worker_pressure(const struct kx_worker *worker);
 
 /* Any thread. A second stop may only move the deadline. */
 void kx_worker_stop(struct kx_worker *worker, uint64_t flush_deadline_ns);
-/* Records in the open batch. */
+/* Records in the open batch, and parked. */
 uint64_t kx_worker_pending(const struct kx_worker *worker);
 /* Until when the thread may stay silent (boot clock). */
 uint64_t kx_worker_alive_ns(const struct kx_worker *worker);

@@ -47,6 +47,8 @@ wrong_kind(const struct kx_option *option, const char *text, struct kx_error *er
         [KX_OPTION_SIZE] = "size: write 65536, 64KiB or 16MiB",
         [KX_OPTION_DURATION] = "duration: write 5s, 500ms, 10m, 2h or 30d",
         [KX_OPTION_NUMBER] = "number: write 2 or 0.5",
+        [KX_OPTION_REAL] = "number: write 52.52 or -60",
+        [KX_OPTION_RATE] = "rate: write 100/s",
         [KX_OPTION_BOOL] = "true or false",
         [KX_OPTION_SECTION] = "true or false",
     };
@@ -69,6 +71,18 @@ in_range(const struct kx_option *option, const char *text, uint64_t value, struc
                         kx_option_range_words(option, range));
 }
 
+/* "100/s", or "100" */
+static bool read_rate(const char *text, uint64_t *ret_value)
+{
+    char digits[KX_VALUE_TEXT_MAX];
+    size_t length = strcspn(text, "/");
+    if (length >= sizeof digits || (text[length] != '\0' && strcmp(text + length, "/s") != 0))
+        return false;
+    memcpy(digits, text, length);
+    digits[length] = '\0';
+    return kx_value_integer(digits, ret_value);
+}
+
 static enum kx_code
 assign_integer(const struct kx_option *option, void *member, const char *text, struct kx_error *err)
 {
@@ -78,6 +92,8 @@ assign_integer(const struct kx_option *option, void *member, const char *text, s
         right = kx_value_duration(text, &value);
     else if (!right && option->kind == KX_OPTION_SIZE)
         right = kx_value_size(text, &value);
+    else if (!right && option->kind == KX_OPTION_RATE)
+        right = read_rate(text, &value);
     else if (!right)
         right = kx_value_integer(text, &value);
     if (!right)
@@ -109,6 +125,23 @@ static enum kx_code assign_number(const struct kx_option *option,
         return kx_error_set(err, KX_ERR_CONFIG, 0, "%s is out of range (above 0, %s)", text,
                             kx_option_range_words(option, range));
     *member = value;
+    return KX_OK;
+}
+
+static enum kx_code assign_real(const struct kx_option *option,
+                                struct kx_real *member,
+                                const char *text,
+                                struct kx_error *err)
+{
+    double value;
+    char range[KX_OPTION_WORDS_MAX];
+    bool negative = text[0] == '-';
+    if (!kx_value_number(text + negative, &value))
+        return wrong_kind(option, text, err);
+    if (value > (double)option->max)
+        return kx_error_set(err, KX_ERR_CONFIG, 0, "%s is out of range (%s)", text,
+                            kx_option_range_words(option, range));
+    *member = (struct kx_real){.value = negative ? -value : value, .given = true};
     return KX_OK;
 }
 
@@ -183,11 +216,16 @@ enum kx_code kx_option_assign(const struct kx_option *option,
     case KX_OPTION_SIZE:
     case KX_OPTION_DURATION:
         return assign_integer(option, member, text, err);
+    case KX_OPTION_RATE:
+        return assign_integer(option, member, text, err);
     case KX_OPTION_NUMBER:
         return assign_number(option, member, text, err);
+    case KX_OPTION_REAL:
+        return assign_real(option, member, text, err);
     case KX_OPTION_CHOICE:
         return assign_choice(option, member, text, err);
     case KX_OPTION_LIST:
+    case KX_OPTION_PAIRS:
         if (!kx_strings_split(&words, text))
             return no_memory(err);
         if (words.count == 0)
@@ -257,6 +295,10 @@ kx_sink_defaults(struct kx_sink_config *sink, const struct kx_sink_kind *kind, s
         if (kx_option_at(i)->scope == KX_SCOPE_BATCH)
             code = kx_option_assign(kx_option_at(i), &sink->batch,
                                     kx_sink_kind_batch(kind, kx_option_at(i)), err);
+    const struct kx_option *max_age =
+        kx_option_by_member(KX_SCOPE_DELTA, offsetof(struct kx_delta_config, max_age_ns));
+    if (code == KX_OK)
+        code = kx_option_assign(max_age, &sink->delta, kind->max_age, err);
     return code;
 }
 
@@ -266,6 +308,14 @@ void kx_sink_release(struct kx_sink_config *sink)
     for (size_t i = 0; i < kx_sink_kind_count(); i++)
         if (kx_sink_kind_at(i)->built)
             kx_options_release(kx_sink_kind_at(i)->scope, sink);
+}
+
+static void release_extra(struct kx_extra_fields *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        kx_options_release(KX_SCOPE_EXTRA, &list->items[i]);
+    free(list->items);
+    *list = (struct kx_extra_fields){0};
 }
 
 void kx_options_release(enum kx_scope scope, void *object)
@@ -285,6 +335,7 @@ void kx_options_release(enum kx_scope scope, void *object)
             memset(member, 0, sizeof text);
             break;
         case KX_OPTION_LIST:
+        case KX_OPTION_PAIRS:
             kx_strings_fini(member);
             break;
         case KX_OPTION_SECRET:
@@ -298,10 +349,15 @@ void kx_options_release(enum kx_scope scope, void *object)
         case KX_OPTION_SIZE:
         case KX_OPTION_DURATION:
         case KX_OPTION_NUMBER:
+        case KX_OPTION_REAL:
+        case KX_OPTION_RATE:
         case KX_OPTION_BOOL:
         case KX_OPTION_CHOICE:
-        case KX_OPTION_ITEMS:
         case KX_OPTION_NOT_BUILT:
+            break;
+        case KX_OPTION_ITEMS:
+            if (option->child == KX_SCOPE_EXTRA)
+                release_extra(member);
             break;
         }
     }

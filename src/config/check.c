@@ -3,11 +3,17 @@
  */
 #include "config/check.h"
 
+#include "base/pattern.h"
 #include "base/text.h"
 #include "config/config.h"
+#include "config/suggest.h"
+#include "config/topics.h"
 #include "config/url.h"
+#include "config/value.h"
+#include "record/record.h"
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum kx_code kx_check_name(void *field, struct kx_error *err)
 {
@@ -70,6 +76,67 @@ enum kx_code kx_check_macs(void *field, struct kx_error *err)
     return KX_OK;
 }
 
+/* "signal_dbm=3": a field that has a number, and how far it may move unsaid. */
+static enum kx_code check_deadband(const char *pair, struct kx_error *err)
+{
+    size_t length = strcspn(pair, "=");
+    char name[KX_SUGGEST_TEXT_MAX];
+    char near[KX_SUGGEST_TEXT_MAX];
+    double band;
+    if (length >= sizeof name)
+        length = sizeof name - 1;
+    memcpy(name, pair, length);
+    name[length] = '\0';
+    enum kx_field field = kx_field_find(name, length);
+    struct kx_suggest suggest = {.word = name};
+    for (enum kx_field known = 0; known < KX_FIELDS && field == KX_FIELDS; known++)
+        kx_suggest_offer(&suggest, kx_fields[known].name);
+    if (field == KX_FIELDS)
+        return kx_error_set(err, KX_ERR_CONFIG, 0, "'%s' is no field of a device%s", name,
+                            kx_suggest_text(&suggest, "", near));
+    enum kx_type type = kx_fields[field].type;
+    if (type != KX_TYPE_I32 && type != KX_TYPE_I64 && type != KX_TYPE_F64)
+        return kx_error_set(err, KX_ERR_CONFIG, 0,
+                            "%s is no number, so it has no distance: to hear less of it, put it "
+                            "into ignore",
+                            name);
+    if (strncmp(pair + length, "=", 1) == 0 && kx_value_number(pair + length + 1, &band) &&
+        band > 0)
+        return KX_OK;
+    return kx_error_set(err, KX_ERR_CONFIG, 0,
+                        "%s wants a number above 0: write {signal_dbm: 3, latitude: 0.0001}", name);
+}
+
+enum kx_code kx_check_deadbands(void *field, struct kx_error *err)
+{
+    const struct kx_strings *pairs = field;
+    for (size_t i = 0; i < pairs->count; i++) {
+        enum kx_code code = check_deadband(pairs->items[i], err);
+        if (code != KX_OK)
+            return code;
+    }
+    return KX_OK;
+}
+
+enum kx_code kx_check_pattern(void *field, struct kx_error *err)
+{
+    const char *text = *(char **)field;
+    struct kx_pattern *pattern;
+    if (kx_text_utf8_valid(text, strlen(text)) != strlen(text))
+        return kx_error_set(err, KX_ERR_CONFIG, 0, "the expression is not UTF-8");
+    enum kx_code code = kx_pattern_create(&pattern, text, err);
+    if (code == KX_OK)
+        kx_pattern_destroy(pattern);
+    return code;
+}
+
+enum kx_code kx_check_topics(void *field, struct kx_error *err)
+{
+    struct kx_strings *topics = field;
+    bool none = topics->count == 1 && strcasecmp(topics->items[0], "none") == 0;
+    return none ? KX_OK : kx_topics_resolve(topics, err);
+}
+
 enum kx_code kx_check_regex(void *field, struct kx_error *err)
 {
     static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
@@ -88,4 +155,50 @@ enum kx_code kx_check_regex(void *field, struct kx_error *err)
                             text);
     }
     return KX_OK;
+}
+
+enum kx_code kx_check_fields(void *field, struct kx_error *err)
+{
+    const struct kx_strings *names = field;
+    for (size_t i = 0; i < names->count; i++) {
+        const char *name = names->items[i];
+        struct kx_suggest suggest = {.word = name};
+        char near[KX_SUGGEST_TEXT_MAX];
+        if (kx_field_find(name, strlen(name)) < KX_FIELDS)
+            continue;
+        for (enum kx_field known = 0; known < KX_FIELDS; known++)
+            kx_suggest_offer(&suggest, kx_fields[known].name);
+        return kx_error_set(err, KX_ERR_CONFIG, 0,
+                            "'%.40s' is no field of a device%s: write a list such as [mac_addr, "
+                            "signal_dbm, last_seen]",
+                            name, kx_suggest_text(&suggest, "", near));
+    }
+    return KX_OK;
+}
+
+enum kx_code kx_check_path(void *field, struct kx_error *err)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                  "_-.:/";
+    const char *path = *(char **)field;
+    size_t length = strlen(path);
+    if (path[strspn(path, allowed)] == '\0' && strchr(path, '.') != NULL && path[0] != '/' &&
+        path[length - 1] != '/' && length <= 256)
+        return KX_OK;
+    return kx_error_set(err, KX_ERR_CONFIG, 0,
+                        "'%.80s' is no field of Kismet: write a name such as "
+                        "kismet.device.base.freq_khz, with '/' between those inside each other",
+                        path);
+}
+
+enum kx_code kx_check_key(void *field, struct kx_error *err)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789_";
+    const char *key = *(char **)field;
+    if (key[strspn(key, allowed)] == '\0' && strlen(key) <= KX_EXTRA_NAME_BYTES_MAX)
+        return KX_OK;
+    return kx_error_set(err, KX_ERR_CONFIG, 0,
+                        "'%.40s' cannot be a key: write up to %d lower-case letters, digits and "
+                        "'_', such as last_bssid",
+                        key, KX_EXTRA_NAME_BYTES_MAX);
 }

@@ -18,8 +18,21 @@ enum kx_code kx_check_url(void *field, struct kx_error *err);
 enum kx_code kx_check_view(void *field, struct kx_error *err);
 /* struct kx_strings: MACs, each with an optional mask ("AA:BB:CC:00:00:00/FF:FF:FF:00:00:00"). */
 enum kx_code kx_check_macs(void *field, struct kx_error *err);
+/* struct kx_strings: fields of a device with a number and how far it may move, "signal_dbm=3". */
+enum kx_code kx_check_deadbands(void *field, struct kx_error *err);
+/* char *: a regular expression that compiles (base/pattern.h). */
+enum kx_code kx_check_pattern(void *field, struct kx_error *err);
+/* struct kx_strings: event topics; becomes their full names, or "none" alone. */
+enum kx_code kx_check_topics(void *field, struct kx_error *err);
 /* struct kx_strings: each a field's path and a pattern, "kismet.device.base.name=^Free". Whether
  * the pattern is one is the server's to say: the expressions are its own. */
 enum kx_code kx_check_regex(void *field, struct kx_error *err);
+
+/* struct kx_strings: names of a device's fields (record/record.h); "mac_addr, signal_dbm". */
+enum kx_code kx_check_fields(void *field, struct kx_error *err);
+/* char *: a field of Kismet's, by its path. */
+enum kx_code kx_check_path(void *field, struct kx_error *err);
+/* char *: a key of ours: lower-case letters, digits and '_', at most KX_EXTRA_NAME_BYTES_MAX. */
+enum kx_code kx_check_key(void *field, struct kx_error *err);
 
 #endif

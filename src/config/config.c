@@ -11,8 +11,10 @@
 #include "config/finish.h"
 #include "config/kinds.h"
 #include "config/options.h"
+#include "config/reload.h"
 #include "config/url.h"
 #include "config/yaml.h"
+#include "record/record.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,6 +25,41 @@ struct loader {
     struct kx_invocation call;
     bool used[KX_OPTIONS_MAX]; /* a flag found something to set */
 };
+
+/* Owns its texts; secrets are among them. */
+struct kx_saved_call {
+    char *operand;
+    char *values[KX_OPTIONS_MAX];
+};
+
+static void forget_call(struct kx_saved_call *call)
+{
+    if (call == NULL)
+        return;
+    for (size_t i = 0; i < KX_OPTIONS_MAX; i++) {
+        if (call->values[i] != NULL)
+            explicit_bzero(call->values[i], strlen(call->values[i]));
+        free(call->values[i]);
+    }
+    free(call->operand);
+    free(call);
+}
+
+/* NULL without memory. */
+static struct kx_saved_call *save_call(const struct kx_cli *cli)
+{
+    struct kx_saved_call *call = calloc(1, sizeof *call);
+    bool saved = call != NULL;
+    if (saved && cli->operand != NULL)
+        saved = (call->operand = strdup(cli->operand)) != NULL;
+    for (size_t i = 0; i < KX_OPTIONS_MAX && saved; i++)
+        if (cli->given.values[i] != NULL)
+            saved = (call->values[i] = strdup(cli->given.values[i])) != NULL;
+    if (saved)
+        return call;
+    forget_call(call);
+    return NULL;
+}
 
 static void read_environment(struct kx_given *environment)
 {
@@ -355,6 +392,42 @@ static enum kx_code load(struct loader *loader, struct kx_error *err)
     return code == KX_OK ? kx_config_finish(config, err) : code;
 }
 
+/* What cli asks for. On failure *ret_config is untouched. */
+static enum kx_code
+load_cli(struct loader *loader, struct kx_config **ret_config, struct kx_error *err)
+{
+    const struct kx_cli *cli = &loader->cli;
+    enum kx_code code = KX_OK;
+    loader->config = calloc(1, sizeof *loader->config);
+    if (loader->config == NULL)
+        return kx_error_set(err, KX_ERR_NOMEM, 0, "no memory for the configuration");
+    loader->config->command = cli->command;
+    char **operand = cli->command == KX_COMMAND_LOGIN ? &loader->config->login.url
+                                                      : &loader->config->replay.path;
+    if ((loader->config->call = save_call(cli)) == NULL ||
+        (cli->operand != NULL && (*operand = strdup(cli->operand)) == NULL))
+        code = kx_error_set(err, KX_ERR_NOMEM, 0, "no memory for the configuration");
+    read_environment(&loader->environment);
+    if (code == KX_OK)
+        code = load(loader, err);
+    kx_options_release(KX_SCOPE_INVOCATION, &loader->call);
+    if (code == KX_OK)
+        *ret_config = loader->config;
+    else
+        kx_config_destroy(loader->config);
+    return code;
+}
+
+enum kx_code kx_config_reload(const struct kx_config *running,
+                              struct kx_config **ret_config,
+                              struct kx_error *err)
+{
+    struct loader loader = {
+        .cli = {.command = running->command, .operand = running->call->operand}};
+    memcpy(loader.cli.given.values, running->call->values, sizeof running->call->values);
+    return load_cli(&loader, ret_config, err);
+}
+
 enum kx_code kx_config_load(
     int argc, char **argv, struct kx_config **ret_config, bool *ret_done, struct kx_error *err)
 {
@@ -365,23 +438,8 @@ enum kx_code kx_config_load(
         *ret_done = code == KX_OK;
         return code;
     }
-    loader.config = calloc(1, sizeof *loader.config);
-    if (loader.config == NULL)
-        return kx_error_set(err, KX_ERR_NOMEM, 0, "no memory for the configuration");
-    loader.config->command = loader.cli.command;
-    char **operand = loader.cli.command == KX_COMMAND_LOGIN ? &loader.config->login.url
-                                                            : &loader.config->replay.path;
-    if (loader.cli.operand != NULL && (*operand = strdup(loader.cli.operand)) == NULL)
-        code = kx_error_set(err, KX_ERR_NOMEM, 0, "no memory for the configuration");
-    read_environment(&loader.environment);
-    if (code == KX_OK)
-        code = load(&loader, err);
+    code = load_cli(&loader, ret_config, err);
     kx_cli_wipe(&loader.cli);
-    kx_options_release(KX_SCOPE_INVOCATION, &loader.call);
-    if (code == KX_OK)
-        *ret_config = loader.config;
-    else
-        kx_config_destroy(loader.config);
     return code;
 }
 
@@ -400,5 +458,32 @@ void kx_config_destroy(struct kx_config *config)
     free(config->replay.path);
     free(config->login.url);
     free(config->path);
+    forget_call(config->call);
     free(config);
+}
+
+const struct kx_source_config *kx_config_source(const struct kx_config *config, const char *name)
+{
+    for (size_t i = 0; i < config->source_count; i++)
+        if (strcmp(config->sources[i].name, name) == 0)
+            return &config->sources[i];
+    return NULL;
+}
+
+const struct kx_sink_config *kx_config_sink(const struct kx_config *config, const char *name)
+{
+    for (size_t i = 0; i < config->sink_count; i++)
+        if (strcmp(config->sinks[i].name, name) == 0)
+            return &config->sinks[i];
+    return NULL;
+}
+
+uint64_t kx_sink_fields(const struct kx_sink_config *sink)
+{
+    uint64_t fields = sink->fields.count == 0 ? (1ull << KX_FIELDS) - 1 : 1ull << KX_F_MAC_ADDR;
+    for (size_t i = 0; i < sink->fields.count; i++) {
+        const char *name = sink->fields.items[i];
+        fields |= 1ull << kx_field_find(name, strlen(name)); /* it was checked */
+    }
+    return fields;
 }

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "config/extra.h"
 #include "config/secret.h"
 #include "config/strings.h"
 #include <stdbool.h>
@@ -58,8 +59,9 @@ struct kx_source_config {
     enum kx_source_mode mode;
     char *view; /* NULL = all */
     struct kx_strings macs;
-    struct kx_strings regex;  /* PATH=PATTERN; REST alone knows them, so mode is poll */
-    struct kx_strings events; /* topics */
+    struct kx_strings regex;      /* PATH=PATTERN; REST alone knows them, so mode is poll */
+    struct kx_strings events;     /* topics */
+    struct kx_extra_fields extra; /* other fields of Kismet's, for `extra` */
     enum kx_location location;
     uint64_t reconnect_min_ns, reconnect_max_ns;
     struct kx_tls_config tls;
@@ -77,6 +79,59 @@ struct kx_history_config {
     uint64_t retention_ns; /* 0 = for ever */
 };
 
+/* A number that may be absent, and below 0. */
+struct kx_real {
+    double value;
+    bool given;
+};
+
+enum kx_fence_unknown { KX_FENCE_DROP, KX_FENCE_PASS };
+
+/* A circle or a box, checked to be one of them when it is given. */
+struct kx_geofence_config {
+    unsigned line; /* first: where it stands in the file; 0 = not there */
+    struct kx_real lat, lon;
+    double radius_m;
+    struct kx_real lat_min, lat_max, lon_min, lon_max;
+    enum kx_fence_unknown unknown; /* a device without a place */
+};
+
+enum kx_random { KX_RANDOM_ANY, KX_RANDOM_ONLY, KX_RANDOM_NEVER };
+/* Kismet's levels are 0, 5, 10, 15 and 20. */
+enum kx_severity {
+    KX_SEVERITY_ANY,
+    KX_SEVERITY_INFO,
+    KX_SEVERITY_LOW,
+    KX_SEVERITY_MEDIUM,
+    KX_SEVERITY_HIGH,
+    KX_SEVERITY_CRITICAL,
+};
+
+/* Which records a sink gets; all zero = every one. */
+struct kx_filter_config {
+    struct kx_strings phy_type, device_type;
+    struct kx_strings macs_allow, macs_deny;
+    enum kx_random mac_random;
+    struct kx_real min_signal_dbm;
+    struct kx_geofence_config geofence;
+    char *name;               /* a regular expression; NULL = any */
+    struct kx_strings topics; /* of events; "none" alone = no event */
+    enum kx_severity min_severity;
+};
+
+enum kx_delta_mode { KX_DELTA_CHANGED, KX_DELTA_FIELDS, KX_DELTA_OFF };
+
+/* When a device is told again. */
+struct kx_delta_config {
+    enum kx_delta_mode mode;
+    struct kx_strings deadband; /* "signal_dbm=3" */
+    struct kx_strings ignore;   /* fields */
+    uint64_t heartbeat_ns;      /* 0 = off, as of the others */
+    uint64_t min_interval_ns;
+    uint64_t max_age_ns;
+    uint32_t max_rate; /* devices a second */
+};
+
 enum kx_sink_type { KX_SINK_CONSOLE, KX_SINK_SQLITE, KX_SINK_TYPES };
 
 struct kx_sink_config {
@@ -84,8 +139,11 @@ struct kx_sink_config {
     enum kx_sink_type type;
     unsigned line; /* where it stands in the file; 0 = command line or default */
     struct kx_batch_config batch;
+    struct kx_filter_config filter;
+    struct kx_delta_config delta;
     enum kx_compat compat;
     enum kx_mac_case mac_case;
+    struct kx_strings fields; /* names of what leaves the program; none = all */
     struct {
         enum kx_format format;
     } console;
@@ -119,8 +177,11 @@ struct kx_login_config {
     char *key_file;     /* NULL = in the user's configuration directory */
 };
 
+struct kx_saved_call; /* the command line's own words, to be heeded again by a reload */
+
 struct kx_config {
     enum kx_command command;
+    struct kx_saved_call *call;
     char *path;   /* of the YAML file, NULL when none */
     char *sensor; /* default: the host name */
     struct kx_source_config *sources;
@@ -154,6 +215,13 @@ struct kx_config {
 enum kx_code kx_config_load(
     int argc, char **argv, struct kx_config **ret_config, bool *ret_done, struct kx_error *err);
 void kx_config_destroy(struct kx_config *config);
+
+/* By name; NULL = there is none. */
+const struct kx_source_config *kx_config_source(const struct kx_config *config, const char *name);
+const struct kx_sink_config *kx_config_sink(const struct kx_config *config, const char *name);
+
+/* What a sink writes of a device: bit (1ull << enum kx_field); mac_addr always. */
+uint64_t kx_sink_fields(const struct kx_sink_config *sink);
 
 /* "console", "sqlite": what `type:` and --export-type call it. */
 const char *kx_sink_type_name(enum kx_sink_type type);

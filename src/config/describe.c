@@ -55,6 +55,8 @@ static void describe_source(const struct kx_source_config *source, struct kx_buf
         kx_buf_printf(out, ", %zu MACs only", source->macs.count);
     if (source->regex.count > 0)
         kx_buf_printf(out, ", %zu regex (so it is asked by REST)", source->regex.count);
+    if (source->extra.count > 0)
+        kx_buf_printf(out, ", %zu extra fields", source->extra.count);
     kx_buf_printf(out, ", %zu event topics, ", source->events.count);
     if (kx_secret_is_set(&source->api_key)) {
         append_secret(out, "API key", &source->api_key);
@@ -98,6 +100,8 @@ static void describe_sink(const struct kx_sink_config *sink, struct kx_buf *out)
     }
     if (sink->compat == KX_COMPAT_SCRIPT)
         kx_buf_text(out, ", compatible with the script");
+    if (sink->fields.count > 0)
+        kx_buf_printf(out, ", %zu fields", sink->fields.count);
     kx_buf_printf(out, ", batches of %u records, %s", (unsigned)sink->batch.records,
                   kx_value_size_text(sink->batch.bytes, words));
     append_duration(out, " or ", sink->batch.interval_ns);

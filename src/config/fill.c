@@ -127,6 +127,35 @@ static enum kx_code fill_scalar(struct fill *fill,
     return KX_OK;
 }
 
+/* "key: value" lines as "key=value". */
+static enum kx_code fill_pairs(struct fill *fill,
+                               const struct kx_option *option,
+                               int value,
+                               void *object,
+                               struct kx_error *err)
+{
+    struct kx_strings words = {0};
+    enum kx_code code = KX_OK;
+    for (size_t i = 0; i < kx_yaml_count(fill->yaml, value) && code == KX_OK; i++) {
+        int key = kx_yaml_key(fill->yaml, value, i);
+        int item = kx_yaml_value(fill->yaml, value, i);
+        char *text = NULL;
+        if (kx_yaml_type(fill->yaml, key) != KX_YAML_SCALAR ||
+            kx_yaml_type(fill->yaml, item) != KX_YAML_SCALAR || kx_yaml_is_null(fill->yaml, item))
+            code = kx_error_set(err, KX_ERR_CONFIG, 0, "entry %zu is not one key with one value",
+                                i + 1);
+        else
+            code = kx_expand(kx_yaml_text(fill->yaml, item), &text, NULL, err);
+        if (code == KX_OK && !kx_strings_addf(&words, "%s=%s", kx_yaml_text(fill->yaml, key), text))
+            code = kx_error_set(err, KX_ERR_CONFIG, 0, "more than %d entries", KX_STRINGS_MAX);
+        free(text);
+    }
+    if (code == KX_OK)
+        return kx_option_assign_list(option, object, &words, err);
+    kx_strings_fini(&words);
+    return code;
+}
+
 static enum kx_code fill_list(struct fill *fill,
                               const struct kx_option *option,
                               int value,
@@ -164,6 +193,8 @@ static enum kx_code fill_section(struct fill *fill,
                                    kx_option_member(option, object)};
     char keys[KEYS_TEXT_MAX];
     bool mapping = kx_yaml_type(fill->yaml, value) == KX_YAML_MAPPING;
+    if (option->placed && mapping)
+        memcpy(inside.object, &(unsigned){kx_yaml_line(fill->yaml, value)}, sizeof(unsigned));
     if (option->shorthand) {
         if (kx_yaml_type(fill->yaml, value) == KX_YAML_SCALAR)
             return fill_scalar(fill, option, value, object, err);
@@ -232,14 +263,67 @@ fill_sink(struct fill *fill, const struct kx_option *option, int item, struct kx
     return code == KX_OK ? fill_mapping(fill, &inside, err) : code;
 }
 
-/* Makes room for the items of `sources` or `sinks` and fills each. */
-static enum kx_code
-fill_items(struct fill *fill, const struct kx_option *option, int value, struct kx_error *err)
+static enum kx_code fill_extra(struct fill *fill,
+                               const struct kx_option *option,
+                               int item,
+                               struct kx_extra_fields *list,
+                               struct kx_error *err)
 {
-    struct kx_config *config = fill->config;
+    struct kx_extra_field *field = &list->items[list->count++];
+    const struct mapping inside = {item, option->child, KX_SCOPES, field};
+    enum kx_code code = kx_options_assign_defaults(KX_SCOPE_EXTRA, field, err);
+    if (code == KX_OK)
+        code = fill_mapping(fill, &inside, err);
+    if (code == KX_OK && (field->path == NULL || field->as == NULL))
+        code = at_key(fill, item, option,
+                      kx_error_set(err, KX_ERR_CONFIG, 0,
+                                   "wants path and as: write '- path: ...' and 'as: ...' below it"),
+                      err);
+    for (size_t i = 0; code == KX_OK && i + 1 < list->count; i++)
+        if (strcmp(list->items[i].as, field->as) == 0)
+            code =
+                at_key(fill, item, option,
+                       kx_error_set(err, KX_ERR_CONFIG, 0,
+                                    "two fields are named '%s': give each its own key", field->as),
+                       err);
+    return code;
+}
+
+/* Room for the items of a list, all empty. */
+static bool
+make_items(const struct kx_option *option, struct kx_config *config, void *object, size_t count)
+{
+    if (option->child == KX_SCOPE_SOURCE)
+        return (config->sources = calloc(count, sizeof *config->sources)) != NULL;
+    if (option->child == KX_SCOPE_SINK)
+        return (config->sinks = calloc(count, sizeof *config->sinks)) != NULL;
+    struct kx_extra_fields *list = kx_option_member(option, object);
+    return (list->items = calloc(count, sizeof *list->items)) != NULL;
+}
+
+static enum kx_code fill_item(
+    struct fill *fill, const struct kx_option *option, int item, void *object, struct kx_error *err)
+{
+    if (option->child == KX_SCOPE_SOURCE)
+        return fill_source(fill, option, item, err);
+    if (option->child == KX_SCOPE_SINK)
+        return fill_sink(fill, option, item, err);
+    return fill_extra(fill, option, item, kx_option_member(option, object), err);
+}
+
+/* Makes room for the items of `sources`, `sinks` or `extra_fields` and fills each. */
+static enum kx_code fill_items(struct fill *fill,
+                               const struct kx_option *option,
+                               int value,
+                               void *object,
+                               struct kx_error *err)
+{
     bool sources = option->child == KX_SCOPE_SOURCE;
+    bool sinks = option->child == KX_SCOPE_SINK;
     size_t count = kx_yaml_count(fill->yaml, value);
-    size_t most = sources ? KX_SOURCES_MAX : KX_SINKS_MAX;
+    size_t most = KX_EXTRA_FIELDS_MAX;
+    if (sources || sinks)
+        most = sources ? (size_t)KX_SOURCES_MAX : (size_t)KX_SINKS_MAX;
     enum kx_code code = KX_OK;
     if (kx_yaml_type(fill->yaml, value) != KX_YAML_SEQUENCE || count == 0 || count > most) {
         code = kx_error_set(err, KX_ERR_CONFIG, 0,
@@ -248,11 +332,7 @@ fill_items(struct fill *fill, const struct kx_option *option, int value, struct 
                             most);
         return at_key(fill, value, option, code, err);
     }
-    if (sources)
-        config->sources = calloc(count, sizeof *config->sources);
-    else
-        config->sinks = calloc(count, sizeof *config->sinks);
-    if (sources ? config->sources == NULL : config->sinks == NULL)
+    if (!make_items(option, fill->config, object, count))
         return kx_error_set(err, KX_ERR_NOMEM, 0, "no memory for %s", option->key);
     for (size_t i = 0; i < count && code == KX_OK; i++) {
         int item = kx_yaml_item(fill->yaml, value, i);
@@ -261,10 +341,13 @@ fill_items(struct fill *fill, const struct kx_option *option, int value, struct 
                 kx_error_set(err, KX_ERR_CONFIG, 0,
                              "item %zu of the list has no keys: write '- %s: ...' and the others "
                              "below it",
-                             i + 1, sources ? "url" : "type");
+                             i + 1,
+                             sources ? "url"
+                             : sinks ? "type"
+                                     : "path");
             return at_key(fill, item, option, code, err);
         }
-        code = sources ? fill_source(fill, option, item, err) : fill_sink(fill, option, item, err);
+        code = fill_item(fill, option, item, object, err);
     }
     return code;
 }
@@ -287,13 +370,15 @@ static enum kx_code fill_value(struct fill *fill,
         return at_key(fill, key, option, code, err);
     }
     if (option->kind == KX_OPTION_ITEMS)
-        return fill_items(fill, option, value, err);
+        return fill_items(fill, option, value, object, err);
     if (option->kind == KX_OPTION_SECTION) {
         if (type == KX_YAML_MAPPING) /* errors inside say their own line */
             return fill_section(fill, option, value, object, err);
         code = fill_section(fill, option, value, object, err);
     } else if (option->kind == KX_OPTION_LIST && type == KX_YAML_SEQUENCE) {
         code = fill_list(fill, option, value, object, err);
+    } else if (option->kind == KX_OPTION_PAIRS && type == KX_YAML_MAPPING) {
+        code = fill_pairs(fill, option, value, object, err);
     } else if (type == KX_YAML_SCALAR) {
         code = fill_scalar(fill, option, value, object, err);
     } else {

@@ -151,6 +151,72 @@ static enum kx_code check_source(struct kx_config *config, size_t at, struct kx_
     return code == KX_OK ? check_tls(config, source, err) : code;
 }
 
+/* A geofence is a circle or a box, whole, and not both. */
+static enum kx_code
+check_fence(const struct kx_config *config, const struct kx_sink_config *sink, struct kx_error *err)
+{
+    const struct kx_geofence_config *fence = &sink->filter.geofence;
+    int circle = fence->lat.given + fence->lon.given + (fence->radius_m > 0);
+    int box =
+        fence->lat_min.given + fence->lat_max.given + fence->lon_min.given + fence->lon_max.given;
+    const char *fault = NULL;
+    if (fence->line == 0)
+        return KX_OK;
+    if (circle > 0 && box > 0)
+        fault = "a circle and a box at once: keep lat, lon and radius_m, or the four edges";
+    else if (circle + box == 0)
+        fault = "no place: write lat, lon and radius_m, or lat_min, lat_max, lon_min and lon_max";
+    else if (circle > 0 && circle < 3)
+        fault = "half a circle: it wants lat, lon and radius_m";
+    else if (box > 0 && box < 4)
+        fault = "half a box: it wants lat_min, lat_max, lon_min and lon_max";
+    else if (box > 0 && fence->lat_min.value >= fence->lat_max.value)
+        fault = "nothing is north of lat_min and south of lat_max: swap them";
+    else if (box > 0 && fence->lon_min.value == fence->lon_max.value)
+        fault = "nothing is east of lon_min and west of lon_max: they are equal";
+    if (fault == NULL)
+        return KX_OK;
+    kx_error_set(err, KX_ERR_CONFIG, 0, "sink %s: geofence: %s", sink->name, fault);
+    return at_line(config, fence->line, err);
+}
+
+static bool has_text(const struct kx_strings *list, const char *text)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (strcmp(list->items[i], text) == 0)
+            return true;
+    return false;
+}
+
+/* What can be written down, but hardly be meant. */
+static enum kx_code
+warn_of_delta(struct kx_config *config, const struct kx_sink_config *sink, struct kx_error *err)
+{
+    const struct kx_delta_config *delta = &sink->delta;
+    const struct kx_geofence_config *fence = &sink->filter.geofence;
+    bool added = true;
+    if (delta->mode != KX_DELTA_OFF && has_text(&delta->ignore, "last_seen") &&
+        delta->heartbeat_ns == 0)
+        added = kx_strings_addf(&config->warnings,
+                                "sink %s: last_seen is ignored and there is no heartbeat: a device "
+                                "that is there but does not change looks as if it had gone; add "
+                                "'heartbeat: 5m' to its delta",
+                                sink->name);
+    if (added && fence->lon_min.given && fence->lon_min.value > fence->lon_max.value)
+        added = kx_strings_addf(&config->warnings,
+                                "sink %s: the geofence goes over the 180th meridian, from %g east "
+                                "to %g: if that is not meant, swap lon_min and lon_max",
+                                sink->name, fence->lon_min.value, fence->lon_max.value);
+    return added ? KX_OK : kx_error_set(err, KX_ERR_NOMEM, 0, "no memory for a warning");
+}
+
+/* In a replay everything is old, and who asks once wants what there is. */
+static void settle_age(const struct kx_config *config, struct kx_sink_config *sink)
+{
+    if (config->command == KX_COMMAND_REPLAY || config->once)
+        sink->delta.max_age_ns = 0;
+}
+
 static enum kx_code check_sink(const struct kx_config *config, size_t at, struct kx_error *err)
 {
     const struct kx_sink_config *sink = &config->sinks[at];
@@ -170,7 +236,7 @@ static enum kx_code check_sink(const struct kx_config *config, size_t at, struct
             return at_line(config, sink->line, err);
         }
     }
-    return KX_OK;
+    return check_fence(config, sink, err);
 }
 
 /* The ring wants a power of two. */
@@ -193,6 +259,10 @@ enum kx_code kx_config_finish(struct kx_config *config, struct kx_error *err)
         code = name_sink(config, &config->sinks[i], err);
     for (size_t i = 0; i < config->sink_count && code == KX_OK; i++)
         code = check_sink(config, i, err);
+    for (size_t i = 0; i < config->sink_count && code == KX_OK; i++) {
+        settle_age(config, &config->sinks[i]);
+        code = warn_of_delta(config, &config->sinks[i], err);
+    }
     config->ring_bytes = round_up(config->ring_bytes);
     return code;
 }

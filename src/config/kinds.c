@@ -12,8 +12,8 @@
 enum { NAMES_MAX = 128 };
 
 static const struct kx_sink_kind sink_kinds[] = {
-    {"console", true, KX_SINK_CONSOLE, KX_SCOPE_CONSOLE, "100", "256KiB", "100ms"},
-    {"sqlite", true, KX_SINK_SQLITE, KX_SCOPE_SQLITE, "1000", "1MiB", "1s"},
+    {"console", true, KX_SINK_CONSOLE, KX_SCOPE_CONSOLE, "100", "256KiB", "100ms", "10m"},
+    {"sqlite", true, KX_SINK_SQLITE, KX_SCOPE_SQLITE, "1000", "1MiB", "1s", "any"},
     {.name = "postgres"},
     {.name = "influxdb"},
     {.name = "mqtt"},

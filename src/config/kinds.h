@@ -15,6 +15,7 @@ struct kx_sink_kind {
     enum kx_sink_type type;
     enum kx_scope scope;                    /* its own keys */
     const char *records, *bytes, *interval; /* default batch */
+    const char *max_age;                    /* default of delta */
 };
 
 size_t kx_sink_kind_count(void);

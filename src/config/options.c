@@ -83,6 +83,21 @@ static const char *finish(struct kx_buf *text, char out[KX_OPTION_WORDS_MAX])
     return out;
 }
 
+/* "console 100ms, sqlite 1s": a default that each kind of sink has for itself. */
+static void append_kinds(struct kx_buf *text, const struct kx_option *option)
+{
+    bool age = option->scope == KX_SCOPE_DELTA &&
+               option->offset == offsetof(struct kx_delta_config, max_age_ns);
+    if (option->scope != KX_SCOPE_BATCH && !age)
+        return;
+    for (size_t i = 0; i < kx_sink_kind_count(); i++) {
+        const struct kx_sink_kind *kind = kx_sink_kind_at(i);
+        if (kind->built)
+            kx_buf_printf(text, "%s%s %s", text->length > 0 ? ", " : "", kind->name,
+                          age ? kind->max_age : kx_sink_kind_batch(kind, option));
+    }
+}
+
 const char *kx_option_default_words(const struct kx_option *option, char out[KX_OPTION_WORDS_MAX])
 {
     struct kx_buf text;
@@ -91,12 +106,8 @@ const char *kx_option_default_words(const struct kx_option *option, char out[KX_
         kx_buf_text(&text, option->fallback);
     else if (option->fallback_words != NULL)
         kx_buf_text(&text, option->fallback_words);
-    else if (option->scope == KX_SCOPE_BATCH)
-        for (size_t i = 0; i < kx_sink_kind_count(); i++)
-            if (kx_sink_kind_at(i)->built)
-                kx_buf_printf(&text, "%s%s %s", text.length > 0 ? ", " : "",
-                              kx_sink_kind_at(i)->name,
-                              kx_sink_kind_batch(kx_sink_kind_at(i), option));
+    else
+        append_kinds(&text, option);
     return finish(&text, out);
 }
 
@@ -121,6 +132,8 @@ const char *kx_option_range_words(const struct kx_option *option, char out[KX_OP
         kx_buf_text(&text, "true, false");
     if (option->max > 0 && option->kind == KX_OPTION_NUMBER) {
         kx_buf_printf(&text, "up to %" PRIu64, option->max);
+    } else if (option->max > 0 && option->kind == KX_OPTION_REAL) {
+        kx_buf_printf(&text, "-%" PRIu64 " to %" PRIu64, option->max, option->max);
     } else if (option->max > 0) {
         append_number(&text, option, option->min);
         kx_buf_text(&text, " to ");

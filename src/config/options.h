@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { KX_OPTIONS_MAX = 96 }; /* rows of the table at most */
+enum { KX_OPTIONS_MAX = 160 }; /* rows of the table at most */
 
 /* Which mapping of the file a key stands in, and so which struct its offset is in. */
 enum kx_scope {
@@ -27,12 +27,16 @@ enum kx_scope {
     KX_SCOPE_LOG,        /* struct kx_config too */
     KX_SCOPE_CAPTURE,
     KX_SCOPE_SOURCE,
+    KX_SCOPE_EXTRA,     /* struct kx_extra_field */
     KX_SCOPE_RECONNECT, /* struct kx_source_config too */
     KX_SCOPE_TLS,
     KX_SCOPE_SINK,    /* what every sink has */
     KX_SCOPE_CONSOLE, /* struct kx_sink_config too, as all the types' */
     KX_SCOPE_SQLITE,
     KX_SCOPE_BATCH,
+    KX_SCOPE_FILTER,
+    KX_SCOPE_GEOFENCE,
+    KX_SCOPE_DELTA,
     KX_SCOPE_HISTORY,
     KX_SCOPES,
 };
@@ -45,14 +49,24 @@ enum kx_option_kind {
     KX_OPTION_SIZE,        /* uint64_t, bytes */
     KX_OPTION_DURATION,    /* uint64_t, ns */
     KX_OPTION_NUMBER,      /* double above 0 */
+    KX_OPTION_REAL,        /* struct kx_real: from -max to max */
+    KX_OPTION_RATE,        /* uint32_t, a second */
     KX_OPTION_BOOL,        /* bool */
     KX_OPTION_CHOICE,      /* enum: the place of the word among the choices */
     KX_OPTION_LIST,        /* struct kx_strings */
+    KX_OPTION_PAIRS,       /* struct kx_strings of "key=value"; in the file a mapping */
     KX_OPTION_SECRET,      /* struct kx_secret: the value itself */
     KX_OPTION_SECRET_FILE, /* struct kx_secret: the file that it is in */
     KX_OPTION_SECTION,     /* a mapping of its own, scope `child` */
     KX_OPTION_ITEMS,       /* a list of mappings, scope `child` */
     KX_OPTION_NOT_BUILT,   /* belongs to a sink that this version does not have */
+};
+
+/* What a changed value takes to be heeded. A section's holds for what is in it. */
+enum kx_reload {
+    KX_RELOAD_RESTART, /* a new start */
+    KX_RELOAD_LIVE,    /* nothing: SIGHUP swaps it */
+    KX_RELOAD_REOPEN,  /* of a sink: SIGHUP closes and opens it between two batches */
 };
 
 /* Under which heading --help shows a flag, in this order. */
@@ -84,12 +98,14 @@ struct kx_option {
     uint64_t min, max;          /* numbers; max 0 = no range */
     uint64_t step;              /* numbers: a multiple of this; 0 = any */
     unsigned commands;          /* bits 1 << enum kx_command that know the flag; 0 = all */
-    bool single;                /* for one Kismet: useless when the file names several */
-    bool credential;            /* config/credential.c combines it */
-    bool shorthand;             /* SECTION: `key: true` sets a bool at its beginning */
-    bool lenient;               /* a flag of the script: useless = a warning, not an error */
-    const char *better;         /* SECRET: the flag to use instead of this one */
-    const char *sink;           /* NOT_BUILT: the sink it is for */
+    enum kx_reload reload;
+    bool single;        /* for one Kismet: useless when the file names several */
+    bool credential;    /* config/credential.c combines it */
+    bool placed;        /* SECTION: its struct begins with the line where it stands */
+    bool shorthand;     /* SECTION: `key: true` sets a bool at its beginning */
+    bool lenient;       /* a flag of the script: useless = a warning, not an error */
+    const char *better; /* SECRET: the flag to use instead of this one */
+    const char *sink;   /* NOT_BUILT: the sink it is for */
     /* Checks, or makes canonical, the stored value; NULL = nothing to check. */
     enum kx_code (*check)(void *field, struct kx_error *err);
 };

@@ -173,6 +173,19 @@ enum kx_code kx_secret_reload(struct kx_secret *secret, struct kx_error *err)
     return secret->file == NULL ? KX_OK : fetch(secret, secret->file, &exposed, err);
 }
 
+enum kx_code
+kx_secret_copy(struct kx_secret *to, const struct kx_secret *from, struct kx_error *err)
+{
+    if (!kx_secret_is_set(from))
+        return KX_OK;
+    enum kx_code code = kx_secret_set(to, kx_secret_reveal(from), err);
+    if (code == KX_OK && from->file != NULL && (to->file = strdup(from->file)) == NULL) {
+        kx_secret_fini(to);
+        code = kx_error_set(err, KX_ERR_NOMEM, 0, "no memory for a credential");
+    }
+    return code;
+}
+
 void kx_secret_fini(struct kx_secret *secret)
 {
     release(secret->bytes);

@@ -34,6 +34,9 @@ enum kx_code
 kx_secret_load(struct kx_secret *secret, const char *path, bool *ret_exposed, struct kx_error *err);
 /* Reads the file again; keeps the old value on failure. No file: does nothing, KX_OK. */
 enum kx_code kx_secret_reload(struct kx_secret *secret, struct kx_error *err);
+/* A copy that knows the file, too; of an unset secret an unset one. to is unset. */
+enum kx_code
+kx_secret_copy(struct kx_secret *to, const struct kx_secret *from, struct kx_error *err);
 void kx_secret_fini(struct kx_secret *secret);
 
 #endif

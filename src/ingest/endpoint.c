@@ -5,6 +5,7 @@
 #include <netinet/tcp.h>
 #include <openssl/evp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -15,19 +16,27 @@ enum {
     CREDENTIAL_MAX = 16384,
 };
 
-/* A copy of a secret that knows where it came from. */
-static enum kx_code
-copy_secret(struct kx_secret *to, const struct kx_secret *from, struct kx_error *err)
+enum kx_code kx_credential_init(struct kx_credential *credential,
+                                const struct kx_source_config *config,
+                                struct kx_error *err)
 {
-    if (!kx_secret_is_set(from))
-        return KX_OK;
-    enum kx_code code = kx_secret_set(to, kx_secret_reveal(from), err);
-    if (code == KX_OK && from->file != NULL) {
-        to->file = strdup(from->file);
-        if (to->file == NULL)
-            code = kx_error_set(err, KX_ERR_NOMEM, 0, "no memory for a credential");
-    }
+    *credential = (struct kx_credential){0};
+    enum kx_code code = kx_secret_copy(&credential->api_key, &config->api_key, err);
+    if (code == KX_OK)
+        code = kx_secret_copy(&credential->password, &config->password, err);
+    if (code == KX_OK && config->user != NULL && (credential->user = strdup(config->user)) == NULL)
+        code = kx_error_set(err, KX_ERR_NOMEM, 0, "no memory for a credential");
+    if (code != KX_OK)
+        kx_credential_fini(credential);
     return code;
+}
+
+void kx_credential_fini(struct kx_credential *credential)
+{
+    kx_secret_fini(&credential->api_key);
+    kx_secret_fini(&credential->password);
+    free(credential->user);
+    *credential = (struct kx_credential){0};
 }
 
 enum kx_code kx_endpoint_init(struct kx_endpoint *endpoint,
@@ -37,9 +46,7 @@ enum kx_code kx_endpoint_init(struct kx_endpoint *endpoint,
     *endpoint = (struct kx_endpoint){.config = config};
     enum kx_code code = kx_url_parse(config->url, &endpoint->url, err);
     if (code == KX_OK)
-        code = copy_secret(&endpoint->api_key, &config->api_key, err);
-    if (code == KX_OK)
-        code = copy_secret(&endpoint->password, &config->password, err);
+        code = kx_credential_init(&endpoint->credential, config, err);
     if (code != KX_OK) {
         kx_endpoint_fini(endpoint);
         return code;
@@ -52,14 +59,13 @@ enum kx_code kx_endpoint_init(struct kx_endpoint *endpoint,
 
 void kx_endpoint_fini(struct kx_endpoint *endpoint)
 {
-    kx_secret_fini(&endpoint->api_key);
-    kx_secret_fini(&endpoint->password);
+    kx_credential_fini(&endpoint->credential);
 }
 
 enum kx_code kx_endpoint_reload(struct kx_endpoint *endpoint, struct kx_error *err)
 {
-    enum kx_code code = kx_secret_reload(&endpoint->api_key, err);
-    return code == KX_OK ? kx_secret_reload(&endpoint->password, err) : code;
+    enum kx_code code = kx_secret_reload(&endpoint->credential.api_key, err);
+    return code == KX_OK ? kx_secret_reload(&endpoint->credential.password, err) : code;
 }
 
 /* libcurl has options for keepalive, but none for the limit on unacknowledged bytes: what notices a
@@ -150,26 +156,26 @@ enum kx_code kx_endpoint_easy(const struct kx_endpoint *endpoint,
 enum kx_code
 kx_endpoint_authorize(const struct kx_endpoint *endpoint, CURL *easy, struct kx_error *err)
 {
-    const struct kx_source_config *config = endpoint->config;
     CURLcode result = CURLE_OK;
-    if (kx_secret_is_set(&endpoint->api_key)) {
+    if (kx_secret_is_set(&endpoint->credential.api_key)) {
         struct kx_buf cookie;
         kx_buf_init(&cookie, CREDENTIAL_MAX);
         kx_buf_text(&cookie, "KISMET=");
-        kx_buf_text(&cookie, kx_secret_reveal(&endpoint->api_key));
+        kx_buf_text(&cookie, kx_secret_reveal(&endpoint->credential.api_key));
         kx_buf_byte(&cookie, '\0');
         result = cookie.failed ? CURLE_OUT_OF_MEMORY
                                : curl_easy_setopt(easy, CURLOPT_COOKIE, cookie.data);
         if (cookie.data != NULL)
             explicit_bzero(cookie.data, cookie.capacity);
         kx_buf_fini(&cookie);
-    } else if (config->user != NULL && kx_secret_is_set(&endpoint->password)) {
+    } else if (endpoint->credential.user != NULL &&
+               kx_secret_is_set(&endpoint->credential.password)) {
         result = curl_easy_setopt(easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
         if (result == CURLE_OK)
-            result = curl_easy_setopt(easy, CURLOPT_USERNAME, config->user);
+            result = curl_easy_setopt(easy, CURLOPT_USERNAME, endpoint->credential.user);
         if (result == CURLE_OK)
-            result =
-                curl_easy_setopt(easy, CURLOPT_PASSWORD, kx_secret_reveal(&endpoint->password));
+            result = curl_easy_setopt(easy, CURLOPT_PASSWORD,
+                                      kx_secret_reveal(&endpoint->credential.password));
     }
     if (result != CURLE_OK)
         return kx_error_set(err, KX_ERR_NOMEM, 0, "cannot set the credential");
@@ -198,12 +204,13 @@ static void append_basic(struct kx_buf *out, const char *user, const char *passw
 enum kx_code
 kx_endpoint_header(const struct kx_endpoint *endpoint, struct kx_buf *out, struct kx_error *err)
 {
-    const struct kx_source_config *config = endpoint->config;
-    if (kx_secret_is_set(&endpoint->api_key)) {
+    if (kx_secret_is_set(&endpoint->credential.api_key)) {
         kx_buf_text(out, "Cookie: KISMET=");
-        kx_buf_text(out, kx_secret_reveal(&endpoint->api_key));
-    } else if (config->user != NULL && kx_secret_is_set(&endpoint->password)) {
-        append_basic(out, config->user, kx_secret_reveal(&endpoint->password));
+        kx_buf_text(out, kx_secret_reveal(&endpoint->credential.api_key));
+    } else if (endpoint->credential.user != NULL &&
+               kx_secret_is_set(&endpoint->credential.password)) {
+        append_basic(out, endpoint->credential.user,
+                     kx_secret_reveal(&endpoint->credential.password));
     } else {
         return KX_OK;
     }

@@ -2,8 +2,9 @@
  * One Kismet server as libcurl is to reach it: address, credential, TLS. Everything that our two
  * kinds of connection (WebSocket and REST) have in common is set here once.
  *
- * Borrows the source's configuration. One thread (ingest). The credential goes into a cookie, or
- * Basic when user and password are given; never into a URI, which proxies log.
+ * Borrows the source's configuration, but for the credential, which a reload may change. One thread
+ * (ingest). The credential goes into a cookie, or Basic when user and password are given; never
+ * into a URI, which proxies log.
  */
 #ifndef KX_INGEST_ENDPOINT_H
 #define KX_INGEST_ENDPOINT_H
@@ -14,10 +15,22 @@
 #include "config/url.h"
 #include <curl/curl.h>
 
+/* Who we are to a server: a key, or a user and his password, or nobody. Owns its texts. */
+struct kx_credential {
+    struct kx_secret api_key;
+    char *user;
+    struct kx_secret password;
+};
+
+/* A copy of the source's. Failure leaves nothing behind. */
+enum kx_code kx_credential_init(struct kx_credential *credential,
+                                const struct kx_source_config *config,
+                                struct kx_error *err);
+void kx_credential_fini(struct kx_credential *credential);
+
 struct kx_endpoint {
     const struct kx_source_config *config;
-    struct kx_secret api_key; /* our own copy: a key file is read again when it is refused */
-    struct kx_secret password;
+    struct kx_credential credential; /* our own copy: a key file is read again when it is refused */
     struct kx_url url;
     char authority[300]; /* "host:port" as a Host header has it */
 };

@@ -63,6 +63,15 @@ void kx_fields_json(struct kx_buf *out, enum kx_location location)
     kx_buf_byte(out, ']');
 }
 
+void kx_fields_source_json(struct kx_buf *out, const struct kx_source_config *source)
+{
+    kx_buf_byte(out, '[');
+    append_devices(out, source->location);
+    for (size_t i = 0; i < source->extra.count; i++) /* the path was checked: nothing to escape */
+        kx_buf_printf(out, ",[\"%s\",\"extra_%zu\"]", source->extra.items[i].path, i);
+    kx_buf_byte(out, ']');
+}
+
 size_t kx_fields_count(void)
 {
     return sizeof device_fields / sizeof device_fields[0];

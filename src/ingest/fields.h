@@ -16,6 +16,10 @@
  * REST, and the topic NEW_DEVICE. */
 void kx_fields_json(struct kx_buf *out, enum kx_location location);
 
+/* The same, and behind them a source's own: [["path","extra_0"],...], so that no name that somebody
+ * chose can be taken for one of ours. */
+void kx_fields_source_json(struct kx_buf *out, const struct kx_source_config *source);
+
 /* The same for an event topic. The DOT11 topics carry a second record beside the device's, and
  * Kismet trims both with one list: theirs also keeps what was advertised, probed or answered.
  * Appends nothing and returns false for a topic that is small enough to come whole. */

@@ -197,6 +197,7 @@ enum kx_taken kx_intake_device(struct kx_intake *intake,
     struct kx_json_device device;
     struct kx_json_notes json_notes = {0};
     struct kx_normalise_notes notes = {0};
+    kx_json_expect(intake->json, origin->extra);
     enum kx_json_result result = kx_json_device(intake->json, text, length, &device, &json_notes);
     if (result != KX_JSON_OK) {
         count_result(origin->counters, result);
@@ -215,7 +216,7 @@ enum kx_taken kx_intake_device(struct kx_intake *intake,
         reconcile(origin, via, entry, &device, false);
         return KX_TAKEN_OLD;
     }
-    size_t bound = record_bound(length);
+    size_t bound = record_bound(length + device.extra.length); /* whose names are ours */
     void *memory = kx_ring_reserve(intake->ring, bound);
     if (memory == NULL) {
         /* A REST line is kept and given again; counting it now would count it twice. */

@@ -28,8 +28,9 @@ struct kx_intake;
 struct kx_origin {
     uint16_t index;
     const char *name;
-    const struct kx_strings *topics;  /* the events that are wanted */
-    const struct kx_mac_filter *macs; /* the devices that are wanted; NULL = all */
+    const struct kx_strings *topics;     /* the events that are wanted */
+    const struct kx_extra_fields *extra; /* other fields that were asked for; NULL = none */
+    const struct kx_mac_filter *macs;    /* the devices that are wanted; NULL = all */
     struct kx_counters *counters;
     struct kx_dedupe *dedupe;
     struct kx_reconcile *reconcile; /* NULL = a replay, where nothing is reconciled */

@@ -34,6 +34,11 @@ try {
     return "unknown";
 }
 
+void kx_json_expect(struct kx_json *json, const struct kx_extra_fields *extra)
+{
+    json->state.expected = extra;
+}
+
 kx_json_result kx_json_device(struct kx_json *json,
                               const char *document,
                               size_t length,

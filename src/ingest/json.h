@@ -72,6 +72,7 @@ struct kx_json_device {
     int64_t first_seen, last_seen, mod_time, frequency, total_packets, tx_packets, rx_packets,
         data_size, num_alerts, signal_dbm, noise_dbm, fix;
     double altitude, longitude, latitude;
+    struct kx_json_text extra; /* what kx_json_expect asked for: a JSON object, {"as":value,...} */
 };
 
 /* An eventbus message. Its topic is its one key; of two keys (DOT11_NEW_SSID_BASEDEV beside
@@ -102,6 +103,13 @@ struct kx_json *kx_json_create(void); /* NULL without memory */
 void kx_json_destroy(struct kx_json *json);
 /* The vector code that simdjson chose for this processor ("haswell", "arm64", "fallback" ...). */
 const char *kx_json_kernel(void);
+
+struct kx_extra_fields; /* config/config.h */
+
+/* The fields beside ours that the next devices may have, under the keys "extra_0", "extra_1"...
+ * (ingest/fields.h), each of its type: a value of another one is left out and noted, and a bool may
+ * be 0 or 1, as Kismet writes them. Borrowed until the next call; NULL = none, as at first. */
+void kx_json_expect(struct kx_json *json, const struct kx_extra_fields *extra);
 
 /*
  * A device record trimmed to our field list (ingest/fields.h), in one walk: each key is looked for

@@ -4,7 +4,7 @@
 #ifndef KX_INGEST_JSON_DEVICE_HPP
 #define KX_INGEST_JSON_DEVICE_HPP
 
-#include "ingest/json_values.hpp"
+#include "ingest/json_extra.hpp"
 #include <array>
 #include <cstddef>
 
@@ -157,18 +157,6 @@ KX_COLD unsigned find_behind(State &state, const char *key, unsigned expected)
     return slot;
 }
 
-/* The value of a numeric field that could not be read: only a fault of structure ends the reading.
- */
-KX_COLD error_code no_number(State &state, error_code error, string_view token)
-{
-    if (error == simdjson::INCORRECT_TYPE)
-        return absent(state, token);
-    if (error != simdjson::NUMBER_OUT_OF_RANGE)
-        return error;
-    state.notes.range++;
-    return SUCCESS;
-}
-
 KX_HOT error_code read_field(State &state,
                              ondemand::value value,
                              const Target &target,
@@ -210,8 +198,11 @@ error_code read_fields(State &state, ondemand::object &object, Device &device)
         unsigned slot = find_slot(key, expected, SLOTS);
         if (slot < SLOTS)
             expected = slot + 1;
-        else if ((slot = find_behind(state, key, expected)) == SLOTS)
+        else if ((slot = find_behind(state, key, expected)) == SLOTS) {
+            if (const error_code error = read_extra(state, key, field.value()))
+                return error;
             continue;
+        }
         if ((seen >> slot & 1) != 0)
             continue;
         seen |= 1u << slot;
@@ -227,9 +218,11 @@ kx_json_result read_device(State &state, const char *document, size_t length, De
     const kx_json_result opened = open_object(state, document, length, object);
     if (opened != KX_JSON_OK)
         return opened;
+    state.extra.begin();
     error_code error = read_fields(state, object, device);
     if (!error)
         error = at_end(state);
+    device.extra = end_extra(state);
     if (error)
         return result_of(error);
     return device.key.length > 0 && device.mac_addr.length > 0 ? KX_JSON_OK : KX_JSON_NO_KEY;

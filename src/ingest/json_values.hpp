@@ -18,6 +18,7 @@ extern "C" {
 #include "ingest/json.h"
 #pragma GCC diagnostic pop
 extern "C" {
+#include "config/extra.h"
 #include "ingest/json_text.h"
 }
 #define SIMDJSON_EXCEPTIONS 0
@@ -74,6 +75,35 @@ class Scratch
     size_t capacity = 0;
 };
 
+/* The object that is made of the fields beside ours. */
+class Extra
+{
+  public:
+    kx_buf buf;
+    uint32_t seen; /* bit (1 << index) */
+
+    Extra()
+    {
+        kx_buf_init(&buf, BYTES_MAX);
+    }
+    Extra(const Extra &) = delete;
+    Extra &operator=(const Extra &) = delete;
+    ~Extra()
+    {
+        kx_buf_fini(&buf);
+    }
+    void begin()
+    {
+        if (buf.capacity > CAPACITY_KEPT)
+            kx_buf_fini(&buf);
+        kx_buf_clear(&buf);
+        seen = 0;
+    }
+
+  private:
+    static constexpr size_t BYTES_MAX = 64 << 20; /* above what a message can hold */
+};
+
 /* What one message is read with. */
 struct State {
     ondemand::parser parser;
@@ -83,7 +113,9 @@ struct State {
     size_t mended_used; /* bytes; 0 = mended is not reserved yet */
     size_t length;      /* of the message: no text can be longer, nor all of them together */
     kx_json_notes notes;
-    char number[24]; /* an alert's hash, handed out as a text */
+    char number[24];                 /* an alert's hash, handed out as a text */
+    const kx_extra_fields *expected; /* null = none */
+    Extra extra;
 };
 
 kx_json_result result_of(error_code error)
@@ -340,6 +372,17 @@ KX_HOT error_code read_integer(ondemand::value value, int64_t &ret_integer)
     if (value.get_int64().get(integer))
         return read_whole_double(value, ret_integer);
     ret_integer = integer;
+    return SUCCESS;
+}
+
+/* A value that could not be read: only a fault of structure ends the reading. */
+KX_COLD error_code no_number(State &state, error_code error, string_view token)
+{
+    if (error == simdjson::INCORRECT_TYPE)
+        return absent(state, token);
+    if (error != simdjson::NUMBER_OUT_OF_RANGE)
+        return error;
+    state.notes.range++;
     return SUCCESS;
 }
 

@@ -11,10 +11,19 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 enum { WAIT_MS_MAX = 1000 };
+
+struct kx_loop_news {
+    size_t count; /* the start's sources */
+    struct news_of {
+        bool known; /* the source is still in the configuration */
+        struct kx_credential credential;
+    } sources[];
+};
 
 struct kx_loop {
     const struct kx_config *config;
@@ -30,6 +39,7 @@ struct kx_loop {
     struct curl_waitfd *fds; /* room for every source and the ring's wake-up */
     size_t *fd_counts;       /* of each source in this turn */
     _Atomic bool stop;
+    _Atomic(struct kx_loop_news *) news; /* from main; who takes the pointer owns it */
     int ended_fd;
     bool complete; /* written by the thread, read after the join */
     bool started;
@@ -135,6 +145,7 @@ void kx_loop_destroy(struct kx_loop *loop)
     kx_identity_destroy(loop->identity);
     kx_registry_destroy(loop->registry);
     curl_multi_cleanup(loop->rest);
+    kx_loop_news_destroy(atomic_load_explicit(&loop->news, memory_order_relaxed));
     free(loop->fds);
     free(loop->fd_counts);
     if (loop->ended_fd >= 0)
@@ -244,11 +255,24 @@ static bool transfer(struct kx_loop *loop)
     return ended;
 }
 
+/* What main has read again. acquire: as it was written there. */
+static void take_news(struct kx_loop *loop, uint64_t now_ns)
+{
+    if (atomic_load_explicit(&loop->news, memory_order_relaxed) == NULL)
+        return;
+    struct kx_loop_news *news = atomic_exchange_explicit(&loop->news, NULL, memory_order_acquire);
+    for (size_t i = 0; i < loop->source_count; i++)
+        if (news->sources[i].known)
+            kx_source_reload(loop->sources[i], &news->sources[i].credential, now_ns);
+    kx_loop_news_destroy(news);
+}
+
 static void *run(void *context)
 {
     struct kx_loop *loop = context;
     while (!atomic_load_explicit(&loop->stop, memory_order_acquire)) {
         uint64_t now_ns = kx_clock_boot_ns();
+        take_news(loop, now_ns);
         uint64_t next_ns = tick(loop, now_ns);
         if (transfer(loop))
             next_ns = 0;
@@ -280,6 +304,50 @@ enum kx_code kx_loop_start(struct kx_loop *loop, struct kx_error *err)
 void kx_loop_stop(struct kx_loop *loop)
 {
     atomic_store_explicit(&loop->stop, true, memory_order_release);
+    curl_multi_wakeup(loop->rest);
+}
+
+enum kx_code kx_loop_news_create(struct kx_loop_news **ret_news,
+                                 const struct kx_config *start,
+                                 const struct kx_config *fresh,
+                                 struct kx_error *err)
+{
+    size_t count = start->source_count;
+    struct kx_loop_news *news = calloc(1, sizeof *news + count * sizeof news->sources[0]);
+    if (news == NULL)
+        return kx_error_set(err, KX_ERR_NOMEM, 0, "no memory for the sources' credentials");
+    news->count = count;
+    for (size_t i = 0; i < count; i++) {
+        const struct kx_source_config *source = kx_config_source(fresh, start->sources[i].name);
+        struct news_of *of = &news->sources[i];
+        /* A credential is for one server and no other. */
+        if (source == NULL || source->url == NULL || start->sources[i].url == NULL ||
+            strcmp(source->url, start->sources[i].url) != 0)
+            continue;
+        enum kx_code code = kx_credential_init(&of->credential, source, err);
+        if (code != KX_OK) {
+            kx_loop_news_destroy(news);
+            return code;
+        }
+        of->known = true;
+    }
+    *ret_news = news;
+    return KX_OK;
+}
+
+void kx_loop_news_destroy(struct kx_loop_news *news)
+{
+    if (news == NULL)
+        return;
+    for (size_t i = 0; i < news->count; i++)
+        kx_credential_fini(&news->sources[i].credential);
+    free(news);
+}
+
+void kx_loop_reload(struct kx_loop *loop, struct kx_loop_news *news)
+{
+    /* release for the loop; acquire for what it has not taken, which main itself wrote. */
+    kx_loop_news_destroy(atomic_exchange_explicit(&loop->news, news, memory_order_acq_rel));
     curl_multi_wakeup(loop->rest);
 }
 

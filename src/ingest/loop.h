@@ -5,9 +5,9 @@
  * deadline; nothing in the loop blocks, so one dead or slow server costs the others nothing. Owns
  * sources, registry and intake; borrows configuration, ring, board and counters.
  *
- * kx_loop_create, _start, _stop, _join and _destroy are the main thread's, in this order. The
- * thread ends by itself when every source has finished (--once, a replay); it closes the ring when
- * it ends.
+ * kx_loop_create, _start, _reload, _stop, _join and _destroy are the main thread's, in this order.
+ * The thread ends by itself when every source has finished (--once, a replay); it closes the ring
+ * when it ends.
  */
 #ifndef KX_INGEST_LOOP_H
 #define KX_INGEST_LOOP_H
@@ -33,6 +33,17 @@ enum kx_code kx_loop_create(struct kx_loop **ret_loop,
 enum kx_code kx_loop_start(struct kx_loop *loop, struct kx_error *err);
 /* Asks the thread to end; any thread, more than once. */
 void kx_loop_stop(struct kx_loop *loop);
+/* What a reload brings the sources: of each of `start` that `fresh` still has, its credential. To
+ * be given to kx_loop_reload, or destroyed (NULL-safe). */
+struct kx_loop_news;
+enum kx_code kx_loop_news_create(struct kx_loop_news **ret_news,
+                                 const struct kx_config *start,
+                                 const struct kx_config *fresh,
+                                 struct kx_error *err);
+void kx_loop_news_destroy(struct kx_loop_news *news);
+/* Hands them over: they are heeded in the loop's next turn, which is now. Main thread, after start.
+ */
+void kx_loop_reload(struct kx_loop *loop, struct kx_loop_news *news);
 /* Becomes readable when the thread ends. */
 int kx_loop_ended_fd(const struct kx_loop *loop);
 /* Waits for the end until deadline (CLOCK_BOOTTIME ns); false = the thread hangs and is left alone:

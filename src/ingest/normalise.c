@@ -135,6 +135,7 @@ static void put_texts(const struct kx_normalise *ctx,
     put_text(builder, KX_F_DEVICE_KEY, &in->key);
     put_text(builder, KX_F_DEVICE_TYPE, &in->device_type);
     put_text(builder, KX_F_CRYPT, &in->crypt);
+    put_text(builder, KX_F_EXTRA, &in->extra);
 }
 
 /* --- numbers --- */
@@ -450,6 +451,8 @@ size_t kx_normalise_event(const struct kx_normalise *ctx,
     struct kx_json_text server = server_of(ctx, in->server_uuid);
     int64_t time_us = event_time_us(in->time, notes);
     event->time_ns = time_us > 0 ? time_us * 1000 : ctx->received_ns;
+    if (in->severity >= 0 && in->severity < UINT8_MAX)
+        event->head.severity = (uint8_t)(in->severity + 1);
     put_event_text(&builder, &event->type, in->topic, KX_TEXT_BYTES_MAX);
     put_event_text(&builder, &event->source, ctx->source, KX_TEXT_BYTES_MAX);
     put_event_text(&builder, &event->server_uuid, server, KX_TEXT_BYTES_MAX);

@@ -30,8 +30,8 @@ struct probing {
 
 static bool has_credential(const struct probing *probing)
 {
-    return kx_secret_is_set(&probing->endpoint.api_key) ||
-           kx_secret_is_set(&probing->endpoint.password);
+    return kx_secret_is_set(&probing->endpoint.credential.api_key) ||
+           kx_secret_is_set(&probing->endpoint.credential.password);
 }
 
 /* --- reaching it --- */
@@ -104,7 +104,8 @@ static void say_refused(struct probing *probing)
         kx_probe_fail(
             probing->probe, "run kismet-export login, it makes a new key of role readonly",
             "answers 401: it refuses the %s",
-            kx_secret_is_set(&probing->endpoint.api_key) ? "API key" : "user and password");
+            kx_secret_is_set(&probing->endpoint.credential.api_key) ? "API key"
+                                                                    : "user and password");
     kx_answer_fini(&answer);
 }
 

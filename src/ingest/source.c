@@ -477,6 +477,7 @@ enum kx_code kx_source_create(struct kx_source **ret_source,
     source->origin = (struct kx_origin){.index = index,
                                         .name = config->name,
                                         .topics = &config->events,
+                                        .extra = &config->extra,
                                         .macs = &source->macs,
                                         .counters = counters,
                                         .reconcile = &source->reconcile,
@@ -669,6 +670,15 @@ uint64_t kx_source_tick(struct kx_source *source, uint64_t now_ns)
     if (source->step == STEP_WAIT)
         next = earlier(next, source->retry_ns);
     return earlier(next, source->board_due_ns);
+}
+
+void kx_source_reload(struct kx_source *source, struct kx_credential *credential, uint64_t now_ns)
+{
+    kx_credential_fini(&source->endpoint.credential);
+    source->endpoint.credential = *credential;
+    *credential = (struct kx_credential){0};
+    if (source->step == STEP_WAIT)
+        source->retry_ns = now_ns;
 }
 
 bool kx_source_paused(const struct kx_source *source)

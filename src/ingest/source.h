@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "config/config.h"
+#include "ingest/endpoint.h"
 #include "ingest/identity.h"
 #include "ingest/intake.h"
 #include "ingest/recorder.h"
@@ -52,6 +53,10 @@ void kx_source_ready(struct kx_source *source,
                      uint64_t now_ns);
 /* Returns when it wants to be called next (CLOCK_BOOTTIME ns); 0 = at once. */
 uint64_t kx_source_tick(struct kx_source *source, uint64_t now_ns);
+
+/* What came of a reload: another credential, emptied by this call, from the next request on. A
+ * source that waits for its next try makes it now. */
+void kx_source_reload(struct kx_source *source, struct kx_credential *credential, uint64_t now_ns);
 
 /* Whether a REST answer waits for room in the ring, and telling it to look again. */
 bool kx_source_paused(const struct kx_source *source);

@@ -30,7 +30,7 @@ static bool add_monitor(struct kx_subscription *subscription,
     kx_buf_printf(&text, "{\"monitor\":\"%s\",\"request\":%zu,\"rate\":%u", target,
                   subscription->monitor.count + 1, rate_s > 0 ? rate_s : 1);
     kx_buf_text(&text, ",\"format\":\"json\",\"fields\":");
-    kx_fields_json(&text, config->location);
+    kx_fields_source_json(&text, config);
     kx_buf_byte(&text, '}');
     return add(&subscription->monitor, &text);
 }

@@ -239,7 +239,7 @@ enum kx_code kx_sweep_create(struct kx_sweep **ret_sweep,
     struct kx_buf body;
     kx_buf_init(&body, 1 << 20);
     kx_buf_text(&body, "{\"fields\":");
-    kx_fields_json(&body, parts->endpoint->config->location);
+    kx_fields_source_json(&body, parts->endpoint->config);
     append_regex(&body, &parts->endpoint->config->regex);
     kx_buf_text(&body, "}");
     kx_buf_byte(&body, '\0');

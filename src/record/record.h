@@ -94,9 +94,9 @@ struct kx_text {
 
 /* The head of both kinds. source, device_id and generation mean something in this process only. */
 struct kx_record {
-    uint32_t length; /* bytes of the whole record, a multiple of 8 */
-    uint8_t kind;    /* enum kx_kind */
-    uint8_t unused;
+    uint32_t length;     /* bytes of the whole record, a multiple of 8 */
+    uint8_t kind;        /* enum kx_kind */
+    uint8_t severity;    /* of an alert: Kismet's level (0, 5, 10, 15, 20) and one; 0 = has none */
     uint16_t source;     /* index of the source */
     uint32_t device_id;  /* dense, of the registry; KX_DEVICE_NONE */
     uint32_t generation; /* moves when the id is given to another device */

@@ -101,7 +101,7 @@ kx_console_open(const struct kx_sink_config *config, int fd, void **ret_self, st
     console->piece_max = console->own_fd >= 0 || S_ISREG(status.st_mode) ? SSIZE_MAX : PIPE_BUF;
     console->is_json = config->console.format == KX_FORMAT_JSON;
     console->compat = config->compat;
-    kx_encode_json_init(&console->json, config->compat, config->mac_case);
+    kx_encode_json_init(&console->json, config->compat, config->mac_case, kx_sink_fields(config));
     kx_buf_init(&console->text, LINE_BYTES_MAX);
     kx_buf_init(&console->out, OUT_BYTES_SOFT + 2 * LINE_BYTES_MAX);
     /* Now, so that no delivery can fail for want of memory; pages are touched when used. */

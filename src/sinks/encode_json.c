@@ -18,22 +18,26 @@ static inline void put(struct kx_buf *buf, const char *literal)
 
 void kx_encode_json_init(struct kx_encode_json *json,
                          enum kx_compat compat,
-                         enum kx_mac_case mac_case)
+                         enum kx_mac_case mac_case,
+                         uint64_t fields)
 {
     *json = (struct kx_encode_json){
         .compat = compat,
         .mac_case = mac_case,
-        .fields = compat == KX_COMPAT_SCRIPT ? KX_F_SOURCE : KX_FIELDS,
     };
-    for (enum kx_field field = 0; field < KX_FIELDS; field++) {
+    enum kx_field end = compat == KX_COMPAT_SCRIPT ? KX_F_SOURCE : KX_FIELDS;
+    for (enum kx_field field = 0; field < end; field++) {
+        if ((fields >> field & 1) == 0)
+            continue;
         struct kx_encode_json_key *key = &json->keys[field];
         size_t length = strlen(kx_fields[field].name);
         KX_ASSERT(length + 4 <= sizeof key->text);
-        key->text[0] = field == 0 ? '{' : ',';
+        key->text[0] = json->count == 0 ? '{' : ',';
         key->text[1] = '"';
         memcpy(key->text + 2, kx_fields[field].name, length);
         memcpy(key->text + 2 + length, "\":", 2);
         key->length = (uint8_t)(length + 4);
+        json->fields[json->count++] = (uint8_t)field;
     }
 }
 
@@ -139,8 +143,8 @@ void kx_encode_json_device(const struct kx_encode_json *json,
                            struct kx_buf *buf,
                            const struct kx_device *device)
 {
-    for (enum kx_field field = 0; field < json->fields; field++)
-        put_field(json, buf, device, field);
+    for (size_t i = 0; i < json->count; i++)
+        put_field(json, buf, device, json->fields[i]);
     kx_buf_byte(buf, '}');
 }
 

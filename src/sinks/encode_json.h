@@ -1,11 +1,11 @@
 /*
  * A record as one JSON object: what the console prints, and later MQTT, webhook and socket send.
  *
- * A device has all of its keys in the order of kx_fields, the Python script's first; unknown is
- * null. An event has the script's four keys, then ours. `compat: script` leaves ours out, writes
- * naive local times, and 0 or "" for unknown, as the script sent them. Owns nothing but the keys
- * that init writes down; any thread may encode with it. Without room (up to 64 bytes before the
- * buffer's limit) the buffer fails and holds a prefix, never a wrong object.
+ * A device has its keys, all or those asked for, in the order of kx_fields, the Python script's
+ * first; unknown is null. An event has the script's four keys, then ours. `compat: script` leaves
+ * ours out, writes naive local times, and 0 or "" for unknown, as the script sent them. Owns
+ * nothing but the keys that init writes down; any thread may encode with it. Without room (up to 64
+ * bytes before the buffer's limit) the buffer fails and holds a prefix, never a wrong object.
  */
 #ifndef KX_SINKS_ENCODE_JSON_H
 #define KX_SINKS_ENCODE_JSON_H
@@ -25,13 +25,16 @@ struct kx_encode_json_key {
 struct kx_encode_json {
     enum kx_compat compat;
     enum kx_mac_case mac_case;
-    enum kx_field fields; /* so many of kx_fields are written */
-    struct kx_encode_json_key keys[KX_FIELDS];
+    uint8_t count; /* of the fields that are written: */
+    uint8_t fields[KX_FIELDS];
+    struct kx_encode_json_key keys[KX_FIELDS]; /* by enum kx_field */
 };
 
+/* fields: bit (1ull << enum kx_field) of what is written of a device; one of them at least. */
 void kx_encode_json_init(struct kx_encode_json *json,
                          enum kx_compat compat,
-                         enum kx_mac_case mac_case);
+                         enum kx_mac_case mac_case,
+                         uint64_t fields);
 /* Appends the object, without a newline. */
 void kx_encode_json_device(const struct kx_encode_json *json,
                            struct kx_buf *buf,

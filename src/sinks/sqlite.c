@@ -104,6 +104,7 @@ static enum kx_code sqlite_open(const struct kx_sink_config *config,
     sink->board = env->board;
     sink->source_count = sources;
     sink->rows.mac_case = config->mac_case;
+    sink->rows.fields = (uint32_t)kx_sink_fields(config);
     sink->rows.history = &config->sqlite.history;
     sink->rows.per_source = config->sqlite.per_source == KX_ON ||
                             (config->sqlite.per_source == KX_AUTO && env->config->source_count > 1);

@@ -33,6 +33,7 @@ static const uint32_t HISTORY_FIELDS =
     FIELD_BIT(KX_F_NOISE_DBM) | FIELD_BIT(KX_F_SNR_DB) | FIELD_BIT(KX_F_LATITUDE) |
     FIELD_BIT(KX_F_LONGITUDE) | FIELD_BIT(KX_F_ALTITUDE);
 static const uint32_t DEVICE_FIELDS = (1u << KX_FIELDS) - (1u << KX_F_MAC_ADDR);
+static const uint32_t KEY_FIELDS = FIELD_BIT(KX_F_MAC_ADDR) | FIELD_BIT(KX_F_SOURCE);
 
 /* --- the text of the statements --- */
 
@@ -61,15 +62,24 @@ static void put_parameters(struct kx_buf *sql, uint32_t fields)
  * moved or the packets were counted anew) while the sensor's clock went back. Or when only that
  * clock went back: the record was heard later, by our own reckoning. An older state of the same
  * life looks the same but for one thing: it came before the row was last heard.
+ *
+ * A column that is not written proves nothing. Without last_seen the last hearing decides.
  */
-static void put_newer(struct kx_buf *sql)
+static void put_newer(struct kx_buf *sql, uint32_t columns)
 {
+    if ((columns & FIELD_BIT(KX_F_LAST_SEEN)) == 0) {
+        kx_buf_printf(sql, "?%d >= ifnull(last_updated, '')", P_HEARD);
+        return;
+    }
     kx_buf_printf(sql,
                   "(last_seen IS NULL OR ?%d >= last_seen OR last_seen > ?%d OR (source IS ?%d"
-                  " AND ?%d >= ifnull(last_updated, '')"
-                  " AND (first_seen IS NOT ?%d OR ?%d < total_packets OR ?%d > last_updated)))",
-                  KX_F_LAST_SEEN, P_AHEAD, KX_F_SOURCE, P_RECEIVED, KX_F_FIRST_SEEN,
-                  KX_F_TOTAL_PACKETS, P_HEARD);
+                  " AND ?%d >= ifnull(last_updated, '') AND (",
+                  KX_F_LAST_SEEN, P_AHEAD, KX_F_SOURCE, P_RECEIVED);
+    if ((columns & FIELD_BIT(KX_F_FIRST_SEEN)) != 0)
+        kx_buf_printf(sql, "first_seen IS NOT ?%d OR ", KX_F_FIRST_SEEN);
+    if ((columns & FIELD_BIT(KX_F_TOTAL_PACKETS)) != 0)
+        kx_buf_printf(sql, "?%d < total_packets OR ", KX_F_TOTAL_PACKETS);
+    kx_buf_printf(sql, "?%d > last_updated)))", P_HEARD);
 }
 
 /* The smallest first_seen; one before 2000 is none (the record's is bound NULL then). */
@@ -81,39 +91,60 @@ static void put_first_seen(struct kx_buf *sql)
                   YEAR_2000_S, KX_F_FIRST_SEEN, KX_F_FIRST_SEEN);
 }
 
-/* In an upsert a bare column is the row that is there, excluded.column the one that comes. */
-static void put_upsert(struct kx_buf *sql, const char *table, const char *key, uint32_t key_fields)
+/* " AND ...": whether anything changed, beginning with what nearly always did. */
+static void put_changed(struct kx_buf *sql, bool first_seen, bool last_seen, uint32_t values)
 {
-    uint32_t values = DEVICE_FIELDS & ~key_fields & ~FIELD_BIT(KX_F_FIRST_SEEN);
-    kx_buf_printf(sql, "INSERT INTO %s (created_at, last_updated, updated_at", table);
-    put_fields(sql, DEVICE_FIELDS, "", NULL);
-    kx_buf_printf(sql, ") VALUES (?%d, ?%d, ?%d", P_NOW, P_HEARD, P_HEARD);
-    put_parameters(sql, DEVICE_FIELDS);
-    kx_buf_printf(sql, ") ON CONFLICT (%s) DO UPDATE SET first_seen = ", key);
-    put_first_seen(sql);
-    kx_buf_printf(sql,
-                  ", last_updated = max(ifnull(last_updated, ''), ?%d)"
-                  ", updated_at = max(ifnull(updated_at, ''), ?%d)",
-                  P_HEARD, P_HEARD);
-    put_fields(sql, values, "", " = excluded.");
-    kx_buf_text(sql, " WHERE ");
-    put_newer(sql);
-    /* Whether anything changed, beginning with what nearly always did. */
-    values &= ~FIELD_BIT(KX_F_LAST_SEEN);
-    kx_buf_text(sql, " AND (last_seen IS NOT excluded.last_seen OR (first_seen");
+    kx_buf_text(sql, " AND (");
+    if (last_seen)
+        kx_buf_text(sql, "last_seen IS NOT excluded.last_seen");
+    else
+        kx_buf_printf(sql, "?%d > ifnull(last_updated, '')", P_HEARD);
+    kx_buf_text(sql, " OR (created_at");
+    if (first_seen)
+        kx_buf_text(sql, ", first_seen");
     put_fields(sql, values, "", NULL);
-    kx_buf_text(sql, ") IS NOT (");
-    put_first_seen(sql);
+    kx_buf_text(sql, ") IS NOT (created_at"); /* equal: so that there is one at least */
+    if (first_seen) {
+        kx_buf_text(sql, ", ");
+        put_first_seen(sql);
+    }
     put_fields(sql, values, "excluded.", NULL);
     kx_buf_text(sql, "))");
 }
 
-static void put_history(struct kx_buf *sql)
+/* In an upsert a bare column is the row that is there, excluded.column the one that comes. */
+static void put_upsert(
+    struct kx_buf *sql, const char *table, const char *key, uint32_t key_fields, uint32_t columns)
 {
+    uint32_t values = columns & ~key_fields & ~FIELD_BIT(KX_F_FIRST_SEEN);
+    bool first_seen = (columns & FIELD_BIT(KX_F_FIRST_SEEN)) != 0;
+    bool last_seen = (columns & FIELD_BIT(KX_F_LAST_SEEN)) != 0;
+    kx_buf_printf(sql, "INSERT INTO %s (created_at, last_updated, updated_at", table);
+    put_fields(sql, columns, "", NULL);
+    kx_buf_printf(sql, ") VALUES (?%d, ?%d, ?%d", P_NOW, P_HEARD, P_HEARD);
+    put_parameters(sql, columns);
+    kx_buf_printf(sql,
+                  ") ON CONFLICT (%s) DO UPDATE SET"
+                  " last_updated = max(ifnull(last_updated, ''), ?%d)"
+                  ", updated_at = max(ifnull(updated_at, ''), ?%d)",
+                  key, P_HEARD, P_HEARD);
+    if (first_seen) {
+        kx_buf_text(sql, ", first_seen = ");
+        put_first_seen(sql);
+    }
+    put_fields(sql, values, "", " = excluded.");
+    kx_buf_text(sql, " WHERE ");
+    put_newer(sql, columns);
+    put_changed(sql, first_seen, last_seen, values & ~FIELD_BIT(KX_F_LAST_SEEN));
+}
+
+static void put_history(struct kx_buf *sql, uint32_t columns)
+{
+    columns &= HISTORY_FIELDS;
     kx_buf_text(sql, "INSERT INTO kismet_device_history (time");
-    put_fields(sql, HISTORY_FIELDS, "", NULL);
+    put_fields(sql, columns, "", NULL);
     kx_buf_printf(sql, ") SELECT ?%d", P_TIME);
-    put_parameters(sql, HISTORY_FIELDS);
+    put_parameters(sql, columns);
     /* min_interval: the table itself knows when the last row was, after a restart too. */
     kx_buf_printf(sql,
                   " WHERE NOT EXISTS (SELECT 1 FROM kismet_device_history"
@@ -160,23 +191,23 @@ enum kx_outcome
 kx_sqlite_rows_prepare(struct kx_sqlite_rows *rows, struct kx_sqlite_db *db, struct kx_error *err)
 {
     struct kx_buf sql;
+    uint32_t columns = (rows->fields | KEY_FIELDS) & DEVICE_FIELDS;
     kx_buf_init(&sql, SQL_BYTES_MAX);
-    put_upsert(&sql, "kismet_devices", "mac_addr", FIELD_BIT(KX_F_MAC_ADDR));
+    put_upsert(&sql, "kismet_devices", "mac_addr", FIELD_BIT(KX_F_MAC_ADDR), columns);
     enum kx_outcome outcome = prepare_built(db, &sql, &rows->device, err);
     if (outcome == KX_SENT) {
-        put_upsert(&sql, "kismet_device_sources", "source, mac_addr",
-                   FIELD_BIT(KX_F_SOURCE) | FIELD_BIT(KX_F_MAC_ADDR));
+        put_upsert(&sql, "kismet_device_sources", "source, mac_addr", KEY_FIELDS, columns);
         outcome = prepare_built(db, &sql, &rows->device_source, err);
     }
     if (outcome == KX_SENT) {
         kx_buf_printf(&sql, "SELECT 1 FROM kismet_devices WHERE mac_addr = ?%d AND NOT ifnull(",
                       KX_F_MAC_ADDR);
-        put_newer(&sql);
+        put_newer(&sql, columns);
         kx_buf_text(&sql, ", 0)");
         outcome = prepare_built(db, &sql, &rows->is_stale, err);
     }
     if (outcome == KX_SENT) {
-        put_history(&sql);
+        put_history(&sql, columns);
         outcome = prepare_built(db, &sql, &rows->history_row, err);
     }
     kx_buf_fini(&sql);

@@ -14,6 +14,7 @@
 struct kx_sqlite_rows {
     /* Set by the caller. */
     enum kx_mac_case mac_case;
+    uint32_t fields; /* bit (1 << enum kx_field): columns that are written; keys always are */
     bool per_source;
     const struct kx_history_config *history; /* borrowed */
 

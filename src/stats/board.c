@@ -11,6 +11,7 @@ struct kx_board {
     size_t sink_count;
     struct kx_source_status *sources;
     struct kx_sink_status *sinks;
+    struct kx_reload_status reload;
 };
 
 const char *kx_source_state_name(enum kx_source_state state)
@@ -129,5 +130,19 @@ void kx_board_sink_get(struct kx_board *board, size_t i, struct kx_sink_status *
     KX_ASSERT(i < board->sink_count);
     pthread_mutex_lock(&board->mutex);
     *ret_status = board->sinks[i];
+    pthread_mutex_unlock(&board->mutex);
+}
+
+void kx_board_reload_set(struct kx_board *board, const struct kx_reload_status *status)
+{
+    pthread_mutex_lock(&board->mutex);
+    board->reload = *status;
+    pthread_mutex_unlock(&board->mutex);
+}
+
+void kx_board_reload_get(struct kx_board *board, struct kx_reload_status *ret_status)
+{
+    pthread_mutex_lock(&board->mutex);
+    *ret_status = board->reload;
     pthread_mutex_unlock(&board->mutex);
 }

@@ -2,9 +2,9 @@
  * The board: what each source and each sink says of itself, in words, for people and for the sinks
  * that write source states down.
  *
- * Written by ingest (sources) and senders (sinks) when a state changes and about once a second;
- * read by the stats and main threads and by sinks. Guarded by one mutex, held for one struct copy:
- * nothing on the record path touches it. Sizes are fixed at creation.
+ * Written by ingest (sources), senders (sinks) and main (the reload) when a state changes and about
+ * once a second; read by the stats and main threads and by sinks. Guarded by one mutex, held for
+ * one struct copy: nothing on the record path touches it. Sizes are fixed at creation.
  */
 #ifndef KX_STATS_BOARD_H
 #define KX_STATS_BOARD_H
@@ -53,6 +53,13 @@ struct kx_sink_status {
     int64_t last_delivery_ns; /* wall clock of the last confirmed batch; 0 = never */
 };
 
+/* Of the configuration: how the last reload went. */
+struct kx_reload_status {
+    int64_t last_ns; /* wall clock; 0 = there was none */
+    bool ok;
+    char text[KX_BOARD_TEXT_MAX]; /* why not; empty when it went well */
+};
+
 struct kx_board;
 
 /* On a new board each source is connecting and each sink starting; names are empty, counts -1. An
@@ -66,5 +73,7 @@ void kx_board_source_set(struct kx_board *board, size_t i, const struct kx_sourc
 void kx_board_source_get(struct kx_board *board, size_t i, struct kx_source_status *ret_status);
 void kx_board_sink_set(struct kx_board *board, size_t i, const struct kx_sink_status *status);
 void kx_board_sink_get(struct kx_board *board, size_t i, struct kx_sink_status *ret_status);
+void kx_board_reload_set(struct kx_board *board, const struct kx_reload_status *status);
+void kx_board_reload_get(struct kx_board *board, struct kx_reload_status *ret_status);
 
 #endif

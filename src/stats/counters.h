@@ -13,7 +13,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum kx_scope { KX_SCOPE_SOURCE, KX_SCOPE_PROCESS, KX_SCOPE_WORKER, KX_SCOPE_SENDER };
+enum kx_scope {
+    KX_SCOPE_SOURCE,
+    KX_SCOPE_PROCESS,
+    KX_SCOPE_MAIN,
+    KX_SCOPE_WORKER,
+    KX_SCOPE_SENDER
+};
 
 enum kx_counter {
 #define KX_COUNTER(scope, id, metric, label, value, help) KX_C_##id,

@@ -165,10 +165,19 @@ def test_replay_equals_independent_reader(started, tmp_path, capture):
     compare(expected, devices(db))
 
 
+def console_of_everything(tmp_path):
+    """A console that prints each record, also of devices in which nothing changed."""
+    config = tmp_path / "everything.yaml"
+    config.write_text("sinks:\n  - {type: console, delta: {mode: off}}\n")
+    return config
+
+
 def test_console_prints_the_scripts_lines(started, tmp_path):
     path = CAPTURES / "neighbourhood-fields.ndjson.zst"
     exporter = started(
-        Exporter, "replay", path, "--speed", "max", "--export-type", "console", "--sensor", "test"
+        Exporter,
+        *("replay", path, "--speed", "max", "--config", console_of_everything(tmp_path)),
+        *("--sensor", "test"),
     )
     exporter.finish(sig=None)
     lines = exporter.stdout().splitlines()
@@ -185,12 +194,27 @@ def test_console_prints_the_scripts_lines(started, tmp_path):
     assert "Devices processed: 8,474" in lines
 
 
+def test_console_prints_what_changed(started, tmp_path):
+    """The monitor of this capture repeats idle devices; the console does not."""
+    path = CAPTURES / "neighbourhood-fields.ndjson.zst"
+    exporter = started(Exporter, "replay", path, "--speed", "max", "--export-type", "console")
+    totals = exporter.finish(sig=None)["console"]
+    told = {}
+    changes = 0
+    for frame in (kismet.row(f) for _, s, f in kismet.capture(path) if s == "monitor"):
+        changes += told.get(frame["mac_addr"]) != frame
+        told[frame["mac_addr"]] = frame
+    printed = [line for line in exporter.stdout().splitlines() if line.startswith("[")]
+    assert len(printed) == changes < 8474
+    assert totals["unchanged"] == 8474 - changes
+
+
 def test_console_json_is_one_object_a_line(started, tmp_path):
     path = CAPTURES / "neighbourhood-fields.ndjson.zst"
     exporter = started(
         Exporter,
-        *("replay", path, "--speed", "max", "--export-type", "console", "--data-format", "json"),
-        *("--sensor", "test"),
+        *("replay", path, "--speed", "max", "--config", console_of_everything(tmp_path)),
+        *("--data-format", "json", "--sensor", "test"),
     )
     exporter.finish(sig=None)
     objects = [json.loads(line) for line in exporter.stdout().splitlines()]

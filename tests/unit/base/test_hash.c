@@ -145,6 +145,25 @@ ssize_t getrandom(void *out, size_t length, unsigned flags)
     return (ssize_t)given;
 }
 
+/* Every bit of up to 40 bytes, and every length, makes another hash, under every key. */
+static void test_quick(void **state)
+{
+    (void)state;
+    struct kx_hash_key key = {0x243f6a8885a308d3, 0x13198a2e03707344};
+    struct kx_hash_key other = {0x243f6a8885a308d3, 0x13198a2e03707345};
+    unsigned char bytes[40] = {0};
+    for (size_t length = 0; length <= 40; length++) {
+        uint64_t hash = kx_hash_quick(&key, bytes, length);
+        assert_true(length == 0 || hash != kx_hash_quick(&key, bytes, length - 1));
+        assert_true(hash != kx_hash_quick(&other, bytes, length));
+        for (size_t bit = 0; bit < length * 8; bit++) {
+            bytes[bit / 8] ^= (unsigned char)(1u << bit % 8);
+            assert_true(hash != kx_hash_quick(&key, bytes, length));
+            bytes[bit / 8] ^= (unsigned char)(1u << bit % 8);
+        }
+    }
+}
+
 static void test_random(void **state)
 {
     (void)state;
@@ -180,9 +199,10 @@ static void test_random_in_parts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sip_vectors), cmocka_unit_test(test_sip_of_long_input),
-        cmocka_unit_test(test_sha256),      cmocka_unit_test(test_sha256_in_threads),
-        cmocka_unit_test(test_random),      cmocka_unit_test(test_random_in_parts),
+        cmocka_unit_test(test_sip_vectors),     cmocka_unit_test(test_sip_of_long_input),
+        cmocka_unit_test(test_sha256),          cmocka_unit_test(test_sha256_in_threads),
+        cmocka_unit_test(test_quick),           cmocka_unit_test(test_random),
+        cmocka_unit_test(test_random_in_parts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -70,8 +70,8 @@ static inline int teardown(void **state)
     (void)state;
     kx_sender_destroy(sender);
     kx_sender_destroy(NULL);
-    assert_int_equal(fake.opened, 1);
-    assert_int_equal(fake.closed, 1);
+    assert_true(fake.opened > 0);
+    assert_int_equal(fake.closed, fake.opened);
     kx_queue_destroy(queue);
     kx_wake_destroy(worker_wake);
     kx_wake_destroy(sender_wake);
@@ -97,7 +97,7 @@ static inline void push(uint32_t records)
         bool event = sequence % 4 == 0;
         const struct kx_record *record =
             event ? made_event(&made, sequence, 100) : made_device(&made, i, 1, sequence, 10);
-        assert_true(kx_store_append(&sealed->store, record));
+        assert_true(kx_store_append(&sealed->store, record, 0));
         events += event;
     }
     kx_sealed_begin(sealed, events, now_ns);
@@ -172,7 +172,7 @@ static inline void close_and_end(void)
     assert_true(run() == UINT64_MAX);
     kx_sender_close(sender);
     kx_sender_close(sender);
-    assert_int_equal(fake.closed, 1);
+    assert_int_equal(fake.closed, fake.opened);
     assert_true(kx_sender_alive_ns(sender) == UINT64_MAX);
 }
 

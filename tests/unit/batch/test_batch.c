@@ -34,7 +34,7 @@ static uint64_t count_of(enum kx_counter counter)
 
 static void add_device(uint32_t id, uint32_t generation, uint64_t sequence)
 {
-    kx_open_add(&open_batch, made_device(&made, id, generation, sequence, 10), S(1));
+    kx_open_add(&open_batch, made_device(&made, id, generation, sequence, 10), UINT64_MAX, S(1));
 }
 
 /* Seals and compares the sequences, in order; 0 ends the list. */
@@ -57,7 +57,7 @@ static void test_store(void **state)
     (void)state;
     struct kx_store store = {0};
     for (uint64_t i = 1; i <= 1000; i++)
-        assert_true(kx_store_append(&store, made_device(&made, 0, 0, i, i % 100)));
+        assert_true(kx_store_append(&store, made_device(&made, 0, 0, i, i % 100), 0));
     assert_int_equal(store.slots, 1000);
     assert_true(store.slot_capacity % 64 == 0);
     for (uint32_t slot = 0; slot < 1000; slot++)
@@ -98,22 +98,22 @@ static void test_limits(void **state)
     begin(3, 1000, false, 100);
     assert_int_equal(kx_open_due_ns(&open_batch), 0);
     assert_true(kx_open_fits(&open_batch, 5000)); /* an empty one takes any record */
-    kx_open_add(&open_batch, made_event(&made, 1, 2), S(7));
+    kx_open_add(&open_batch, made_event(&made, 1, 2), UINT64_MAX, S(7));
     assert_int_equal(kx_open_due_ns(&open_batch), S(8));
-    kx_open_add(&open_batch, made_event(&made, 2, 2), S(8));
+    kx_open_add(&open_batch, made_event(&made, 2, 2), UINT64_MAX, S(8));
     assert_int_equal(kx_open_due_ns(&open_batch), S(8)); /* of the oldest */
     assert_false(kx_open_full(&open_batch));
     size_t used = 2 * made.record.length;
     assert_true(kx_open_fits(&open_batch, 1000 - used));
     assert_false(kx_open_fits(&open_batch, 1000 - used + 1));
-    kx_open_add(&open_batch, made_event(&made, 3, 2), S(8));
+    kx_open_add(&open_batch, made_event(&made, 3, 2), UINT64_MAX, S(8));
     assert_true(kx_open_full(&open_batch)); /* by count */
     assert_false(kx_open_fits(&open_batch, 1));
     EXPECT_SEALED(1, 2, 3);
     assert_int_equal(sealed.opened_ns, S(7));
     assert_int_equal(sealed.events, 3);
     assert_int_equal(kx_open_live(&open_batch), 0);
-    kx_open_add(&open_batch, made_event(&made, 4, 920), S(9));
+    kx_open_add(&open_batch, made_event(&made, 4, 920), UINT64_MAX, S(9));
     assert_true(kx_open_full(&open_batch)); /* by bytes */
     EXPECT_SEALED(4);
     /* A limit that the far end made known counts from now on, and only downwards. */
@@ -128,7 +128,7 @@ static void test_limits(void **state)
     end();
     begin(0, 0, false, 0); /* limits of nothing become limits of one */
     assert_int_equal(open_batch.limits.bytes, 1);
-    kx_open_add(&open_batch, made_event(&made, 1, 2), S(1));
+    kx_open_add(&open_batch, made_event(&made, 1, 2), UINT64_MAX, S(1));
     assert_true(kx_open_full(&open_batch));
     EXPECT_SEALED(1);
     end();
@@ -144,8 +144,8 @@ static void test_coalesce(void **state)
     add_device(9, 1, 4);
     add_device(8, 2, 5); /* another device under the same id: replaces nothing */
     add_device(8, 2, 6); /* replaces 5 */
-    kx_open_add(&open_batch, made_event(&made, 7, 2), S(1));
-    kx_open_add(&open_batch, made_event(&made, 8, 2), S(1));
+    kx_open_add(&open_batch, made_event(&made, 7, 2), UINT64_MAX, S(1));
+    kx_open_add(&open_batch, made_event(&made, 8, 2), UINT64_MAX, S(1));
     add_device(4999, 1, 9); /* the index grows */
     add_device(4999, 1, 10);
     assert_int_equal(open_batch.index_size, 5000);
@@ -221,8 +221,8 @@ static void test_pressure_bounds(void **state)
     for (uint32_t round = 0; round < 50; round++)
         for (uint32_t id = 0; id < DEVICES; id++) {
             /* Each round the ids belong to new devices: nothing can be replaced. */
-            kx_open_add(&open_batch, made_device(&made, id, round, ++adds, 20), S(1));
-            kx_open_add(&open_batch, made_event(&made, ++adds, 40), S(1));
+            kx_open_add(&open_batch, made_device(&made, id, round, ++adds, 20), UINT64_MAX, S(1));
+            kx_open_add(&open_batch, made_event(&made, ++adds, 40), UINT64_MAX, S(1));
             assert_true(open_batch.devices.records <= DEVICES);
             assert_true(open_batch.events.bytes <= 4 * LIMIT);
             uint64_t live = open_batch.devices.bytes + open_batch.events.bytes;
@@ -263,7 +263,8 @@ static void test_holes_are_closed(void **state)
     (void)state;
     begin(1000, 10000, true, 10);
     for (uint64_t i = 1; i <= 100000; i++) {
-        kx_open_add(&open_batch, made_device(&made, i % 3 == 0 ? 1 : 2, 1, i, 300), S(1));
+        kx_open_add(&open_batch, made_device(&made, i % 3 == 0 ? 1 : 2, 1, i, 300), UINT64_MAX,
+                    S(1));
         assert_true(open_batch.store.used <= 10000 + 2 * sizeof made);
     }
     EXPECT_SEALED(99999, 100000);
@@ -297,7 +298,9 @@ static void test_no_memory(void **state)
     add_device(50000, 1, 3);
     uint64_t adds = 3;
     while (count_of(KX_C_DROPPED_MEMORY) == 0)
-        kx_open_add(&open_batch, made_device(&made, 1, (uint32_t)adds, adds, 1000), S(1)), adds++;
+        kx_open_add(&open_batch, made_device(&made, 1, (uint32_t)adds, adds, 1000), UINT64_MAX,
+                    S(1)),
+            adds++;
     no_memory = false;
     /* Under pressure a piece has to be copied; without memory nothing happens to it. */
     open_batch.limits.records = 2;
@@ -311,7 +314,7 @@ static void test_no_memory(void **state)
     end();
     /* The slots' three arrays, one after the other, and a trim that fails. */
     struct kx_store store = {0};
-    assert_true(kx_store_append(&store, made_event(&made, 1, 2)));
+    assert_true(kx_store_append(&store, made_event(&made, 1, 2), 0));
     for (memory_left = 0; memory_left < 3; memory_left++) {
         int left = memory_left;
         no_memory = true;
@@ -417,7 +420,7 @@ static void model_run(uint64_t seed, bool newest, uint32_t max_devices)
             const struct kx_record *record =
                 event ? made_event(&made, ++sequence, text)
                       : made_device(&made, id, generations[id], ++sequence, text);
-            kx_open_add(&open_batch, record, S(1));
+            kx_open_add(&open_batch, record, UINT64_MAX, S(1));
             items[item_count++] =
                 (struct item){id, generations[id], record->length, sequence, event};
             if (newest || open_batch.pressure)
@@ -476,7 +479,7 @@ static void gather(uint32_t devices, uint32_t events)
         if (i < devices)
             add_device(i, 1, ++sequence);
         if (i < events)
-            kx_open_add(&open_batch, made_event(&made, ++sequence, 2), S(1));
+            kx_open_add(&open_batch, made_event(&made, ++sequence, 2), UINT64_MAX, S(1));
     }
     assert_true(kx_open_seal(&open_batch, &sealed));
 }

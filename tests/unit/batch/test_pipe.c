@@ -164,7 +164,9 @@ static void begin(size_t count)
     for (size_t i = 0; i < count; i++) {
         snprintf(names[i], sizeof names[i], "end-%zu-with-a-long-name", i);
         sinks[i] = (struct kx_sink_config){
-            .name = names[i], .batch = {.records = 100, .bytes = 65536, .interval_ns = MS(10)}};
+            .name = names[i],
+            .batch = {.records = 100, .bytes = 65536, .interval_ns = MS(10)},
+            .delta = {.mode = KX_DELTA_OFF}};
         ends[i].hang_fd = -1;
         ends[i].random = i + 1;
     }

@@ -37,7 +37,7 @@ static void push(uint32_t records)
     struct kx_sealed *sealed = kx_queue_blank(queue);
     assert_int_equal(sealed->store.slots, 0);
     for (uint32_t i = 0; i < records; i++)
-        assert_true(kx_store_append(&sealed->store, made_event(&made, i + 1, 2)));
+        assert_true(kx_store_append(&sealed->store, made_event(&made, i + 1, 2), 0));
     kx_sealed_begin(sealed, records, S(1));
     kx_queue_push(queue, sealed);
 }
@@ -124,7 +124,7 @@ static void test_places(void **state)
         finish();
     }
     struct kx_sealed *blank = kx_queue_blank(queue);
-    assert_true(kx_store_append(&blank->store, made_event(&made, 1, 2)));
+    assert_true(kx_store_append(&blank->store, made_event(&made, 1, 2), 0));
     kx_queue_give_back(queue, blank);
     for (int i = 0; i < KX_QUEUE_PLACES; i++) /* it was emptied, and all four are there */
         push(1);

@@ -6,6 +6,7 @@
 #include "batch/totals.h"
 #include "batch/worker.h"
 #include "ring/ring.h"
+#include <malloc.h>
 #include <poll.h>
 
 static struct kx_ring *ring;
@@ -13,14 +14,23 @@ static struct kx_wake *sender_wake;
 static struct kx_queue *queue;
 static struct kx_counters *counters, *sender_counters, *process;
 static struct kx_worker *worker;
-static uint64_t now_ns, offered;
+static struct kx_sink_settings settings;
+static uint64_t now_ns, offered, serial;
 static uint64_t taken[1 << 16];
 static size_t taken_count;
 
+static const struct kx_sink_settings *settings_now(void *context)
+{
+    (void)context;
+    return &settings;
+}
+
 static void begin(uint32_t records, uint64_t bytes, bool newest, bool patient, uint32_t max_devices)
 {
-    static struct kx_batch_config batch;
-    batch = (struct kx_batch_config){records, bytes, S(1)};
+    settings = (struct kx_sink_settings){.serial = ++serial,
+                                         .batch = {records, bytes, S(1)},
+                                         .filter = {.idle = true},
+                                         .delta = {.mode = KX_DELTA_OFF}};
     now_ns = S(1000);
     offered = taken_count = 0;
     assert_int_equal(kx_ring_create(&ring, KX_RING_BYTES_MIN, 1, 0, NULL), KX_OK);
@@ -30,7 +40,7 @@ static void begin(uint32_t records, uint64_t bytes, bool newest, bool patient, u
     sender_counters = kx_counters_create();
     process = kx_counters_create();
     assert_true(counters != NULL && sender_counters != NULL && process != NULL);
-    struct kx_worker_params params = {.batch = &batch,
+    struct kx_worker_params params = {.settings = settings_now,
                                       .newest_per_device = newest,
                                       .patient = patient,
                                       .max_devices = max_devices,
@@ -280,8 +290,7 @@ static void test_ring_refuses(void **state)
     end();
     begin(100, 1 << 20, true, false, 1000);
     struct kx_worker *alone;
-    struct kx_batch_config batch = {1, 1, 1};
-    struct kx_worker_params params = {.batch = &batch,
+    struct kx_worker_params params = {.settings = settings_now,
                                       .max_devices = 1,
                                       .ring = ring,
                                       .queue = queue,
@@ -457,8 +466,8 @@ static void test_totals(void **state)
                               "delivered 1907 + pending 50 + dropped 0 + dead_lettered 0");
     /* Each term and each reason counts, from its own thread's block. */
     static const enum kx_counter of_worker[] = {
-        KX_C_FILTERED,       KX_C_UNCHANGED,    KX_C_DROPPED_RING, KX_C_DROPPED_PRESSURE,
-        KX_C_DROPPED_MEMORY, KX_C_DROPPED_GONE, KX_C_DROPPED_STOP};
+        KX_C_FILTERED_MAC,     KX_C_FILTERED_EVENT, KX_C_UNCHANGED,    KX_C_DROPPED_RING,
+        KX_C_DROPPED_PRESSURE, KX_C_DROPPED_MEMORY, KX_C_DROPPED_GONE, KX_C_DROPPED_STOP};
     static const enum kx_counter of_sender[] = {KX_C_SENDER_DROPPED_STOP, KX_C_SENDER_DROPPED_GONE,
                                                 KX_C_SENDER_DROPPED_REJECTED, KX_C_DEAD_LETTERED};
     for (size_t i = 0; i < sizeof of_worker / sizeof *of_worker; i++) {
@@ -487,6 +496,234 @@ static void test_totals(void **state)
     end();
 }
 
+/* --- filter, delta and what is parked --- */
+
+static void take_all(void)
+{
+    while (kx_queue_first(queue) != NULL)
+        deliver();
+}
+
+static void use(const struct kx_sink_settings *other)
+{
+    settings = *other;
+    settings.serial = ++serial;
+}
+
+static struct kx_sink_settings watching(uint64_t min_interval_ns)
+{
+    struct kx_sink_settings made = settings;
+    made.delta = (struct kx_delta_rules){.mode = KX_DELTA_CHANGED,
+                                         .fields = (1ull << KX_FIELDS) - 2,
+                                         .watched = (1ull << KX_FIELDS) - 2,
+                                         .min_interval_ns = min_interval_ns};
+    return made;
+}
+
+/* One state of a device: its packets are what can change. */
+static void offer_state(uint32_t id, uint32_t generation, int64_t packets, uint64_t sequence)
+{
+    union made made;
+    struct kx_builder builder;
+    struct kx_device *device = kx_builder_device(&builder, &made, sizeof made);
+    device->head.device_id = id;
+    device->head.generation = generation;
+    device->head.sequence = sequence;
+    device->total_packets = packets;
+    device->head.present |= 1ull << KX_F_TOTAL_PACKETS;
+    kx_builder_field(&builder, KX_F_NAME, "a device's name that is long enough", 30);
+    assert_true(kx_builder_finish(&builder) > 0);
+    offer(&made.record);
+    kx_ring_publish(ring);
+}
+
+static void test_filter_stands_before_delta(void **state)
+{
+    (void)state;
+    begin(100, 1 << 20, true, false, 1000);
+    struct kx_sink_config config = {.filter = {.min_signal_dbm = {-50, true}}};
+    struct kx_sink_settings other = watching(0);
+    use(&other);
+    assert_int_equal(kx_filter_init(&settings.filter, &config, NULL), KX_OK);
+    offer_devices(30, 1000);
+    run();
+    assert_int_equal(count_of(KX_C_FILTERED_SIGNAL), 30);
+    kx_filter_fini(&settings.filter);
+    use(&other);
+    offer_devices(30, 1000);
+    offer_devices(30, 1000);
+    run();
+    assert_int_equal(count_of(KX_C_UNCHANGED), 30);
+    assert_int_equal(kx_worker_pending(worker), 30);
+    expect_conservation();
+    end();
+}
+
+/* Nothing more comes, and still the newest state is sent when the interval is over. */
+static void test_parked_by_timer(void **state)
+{
+    (void)state;
+    begin(1, 1 << 20, true, false, 1000);
+    struct kx_sink_settings other = watching(S(30));
+    use(&other);
+    offer_state(1, 1, 10, 1);
+    run();
+    take_all();
+    assert_int_equal(taken_count, 1);
+    now_ns += S(10);
+    offer_state(1, 1, 11, 2);
+    offer_state(1, 1, 12, 3);
+    assert_int_equal(run(), now_ns + S(20));
+    assert_int_equal(kx_worker_pending(worker), 1);
+    assert_int_equal(count_of(KX_C_COALESCED), 1);
+    expect_conservation();
+    now_ns += S(20) - 1;
+    run();
+    take_all();
+    assert_int_equal(taken_count, 1);
+    now_ns += 1;
+    run();
+    take_all();
+    assert_int_equal(taken_count, 2);
+    assert_int_equal(taken[1], 3);
+    expect_conservation();
+    end();
+}
+
+/* The id changed hands: what was parked of its first owner is sent before the second's, even when
+ * the second is filtered. */
+static void test_parked_of_an_older_generation(void **state)
+{
+    (void)state;
+    begin(1, 1 << 20, true, false, 1000);
+    struct kx_sink_settings other = watching(S(30));
+    use(&other);
+    offer_state(1, 1, 10, 1);
+    offer_state(1, 1, 11, 2);
+    offer_state(1, 2, 5, 3);
+    offer_state(1, 2, 6, 4);
+    run();
+    take_all();
+    assert_int_equal(taken_count, 3);
+    assert_int_equal(taken[1], 2);
+    assert_int_equal(taken[2], 3);
+    struct kx_sink_config config = {.filter = {.min_signal_dbm = {-50, true}}};
+    use(&other);
+    assert_int_equal(kx_filter_init(&settings.filter, &config, NULL), KX_OK);
+    offer_state(1, 3, 7, 5);
+    run();
+    take_all();
+    assert_int_equal(taken_count, 4);
+    assert_int_equal(taken[3], 4);
+    assert_int_equal(count_of(KX_C_FILTERED_SIGNAL), 1);
+    kx_filter_fini(&settings.filter);
+    use(&other);
+    expect_conservation();
+    end();
+}
+
+static void test_parked_are_flushed_at_the_end(void **state)
+{
+    (void)state;
+    begin(10, 1 << 20, true, false, 1000);
+    struct kx_sink_settings other = watching(S(3600));
+    use(&other);
+    for (uint32_t round = 1; round <= 3; round++)
+        for (uint32_t id = 0; id < 25; id++)
+            offer_state(id, 1, round, round * 100 + id);
+    run();
+    take_all();
+    assert_int_equal(taken_count, 20);
+    kx_ring_close(ring);
+    uint64_t until_ns = run();
+    while (until_ns != UINT64_MAX) {
+        take_all();
+        until_ns = run();
+    }
+    take_all();
+    assert_int_equal(taken_count, 50);
+    assert_int_equal(count_of(KX_C_COALESCED), 25);
+    for (size_t i = 25; i < 50; i++)
+        assert_int_equal(taken[i] / 100, 3);
+    expect_conservation();
+    end();
+}
+
+/* What the far end refused for good is told again when it is heard again, changed or not. */
+static void test_lost_is_told_again(void **state)
+{
+    (void)state;
+    begin(1, 1 << 20, true, false, 1000);
+    struct kx_sink_settings other = watching(0);
+    use(&other);
+    union made made;
+    for (uint64_t i = 1; i <= 3; i++) {
+        offer_state(1, 1, 10, 10 * i);
+        offer_state(2, 1, 10, 10 * i + 1);
+        run();
+        take_all();
+        if (i == 2)
+            kx_queue_lose(queue, made_device(&made, 1, 1, 0, 0));
+    }
+    assert_int_equal(taken_count, 3); /* each of both, and the lost one again */
+    assert_int_equal(taken[2], 30);
+    for (uint32_t i = 0; i <= KX_QUEUE_LOST_MAX; i++) /* more than anybody remembers: all */
+        kx_queue_lose(queue, made_device(&made, 500, 1, 0, 0));
+    offer_state(1, 1, 10, 40);
+    offer_state(2, 1, 10, 41);
+    run();
+    take_all();
+    assert_int_equal(taken_count, 5);
+    expect_conservation();
+    end();
+}
+
+/* Ten minutes without a sink and without a spool: 10,000 devices change each second. Memory is what
+ * the devices need, not the time, and the newest state of each is there when the sink comes back.
+ */
+static void test_ten_minutes_without_a_sink(void **state)
+{
+    (void)state;
+    enum { DEVICES = 10000, SECONDS = 600, CHUNK = 100 };
+    begin(1000, 1 << 20, true, false, DEVICES);
+    struct kx_sink_settings other = watching(0);
+    use(&other);
+    uint64_t warm = 0;
+    for (uint64_t second = 1; second <= SECONDS; second++) {
+        for (uint32_t id = 0; id < DEVICES; id += CHUNK) {
+            for (uint32_t i = id; i < id + CHUNK; i++)
+                offer_state(i, 1, (int64_t)second, second * DEVICES + i);
+            run();
+        }
+        now_ns += S(1);
+        if (second == 60)
+            warm = mallinfo2().uordblks + mallinfo2().hblkhd;
+    }
+    assert_int_equal(count_of(KX_C_DROPPED_RING) + count_of(KX_C_DROPPED_PRESSURE), 0);
+    uint64_t most = mallinfo2().uordblks + mallinfo2().hblkhd;
+    if (warm > 0) /* a sanitizer's allocator does not say */
+        assert_true(most <= warm + (1 << 20));
+    assert_true(kx_worker_pending(worker) <= DEVICES);
+    expect_conservation();
+    while (kx_queue_pending(queue) > 0) {
+        take_all();
+        run();
+        now_ns += S(1);
+        run();
+    }
+    static uint64_t newest[DEVICES];
+    memset(newest, 0, sizeof newest);
+    for (size_t i = 0; i < taken_count; i++) {
+        uint64_t *of = &newest[taken[i] % DEVICES];
+        assert_true(taken[i] > *of); /* never an older one behind a newer one */
+        *of = taken[i];
+    }
+    for (uint32_t id = 0; id < DEVICES; id++)
+        assert_int_equal(newest[id], (uint64_t)SECONDS * DEVICES + id);
+    expect_conservation();
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -503,6 +740,12 @@ int main(void)
         cmocka_unit_test(test_patient),
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_totals),
+        cmocka_unit_test(test_filter_stands_before_delta),
+        cmocka_unit_test(test_parked_by_timer),
+        cmocka_unit_test(test_parked_of_an_older_generation),
+        cmocka_unit_test(test_parked_are_flushed_at_the_end),
+        cmocka_unit_test(test_lost_is_told_again),
+        cmocka_unit_test(test_ten_minutes_without_a_sink),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -289,7 +289,7 @@ static void refuses_shapes(void **state)
         {"sources:\n  - &a {name: x}\n  - {<<: *a}\n", 3, "merge keys (<<) are not read"},
         {"sinks:\n  - type: console\n    path: x\n", 3,
          "unknown key 'path' in 'sinks', it belongs to sinks[].path (sqlite) (keys here: name, "
-         "type, mac_case, compat, batch, format)"},
+         "type, mac_case, compat, "},
         {"sensor: x\nlog: {}\nsensor: y\n", 3, "sensor stands in line 1 already: keep one"},
         {"sources:\n  - url: http://a\n    url: http://b\n", 3, "url stands in line 2 already"},
         {"? [a, b]\n: c\n", 1, "a key must be one word"},
@@ -314,6 +314,57 @@ static void refuses_shapes(void **state)
          "history: wants keys of its own: write them indented on the lines below it "
          "(min_interval, retention)"},
     };
+    refuse_all(rows, sizeof rows / sizeof rows[0]);
+}
+
+static void fields(void **state)
+{
+    (void)state;
+    struct kx_config *config =
+        load_good("sources:\n  - url: http://pi\n    extra_fields:\n"
+                  "      - {path: dot11.device/dot11.device.last_bssid, as: bssid}\n"
+                  "      - {path: kismet.device.base.freq_khz, as: khz_2, type: integer}\n"
+                  "  - url: http://pa\n"
+                  "sinks:\n  - type: sqlite\n    fields: [signal_dbm, last_seen]\n"
+                  "  - {type: console, fields: \"extra, name\"}\n",
+                  "");
+    const struct kx_extra_fields *extra = &config->sources[0].extra;
+    assert_int_equal(extra->count, 2);
+    assert_string_equal(extra->items[0].path, "dot11.device/dot11.device.last_bssid");
+    assert_string_equal(extra->items[0].as, "bssid");
+    assert_int_equal(extra->items[0].type, KX_EXTRA_TEXT);
+    assert_string_equal(extra->items[1].as, "khz_2");
+    assert_int_equal(extra->items[1].type, KX_EXTRA_INTEGER);
+    assert_int_equal(config->sources[1].extra.count, 0);
+    assert_int_equal(config->sinks[0].fields.count, 2);
+    assert_string_equal(config->sinks[0].fields.items[1], "last_seen");
+    assert_string_equal(config->sinks[1].fields.items[0], "extra");
+    kx_config_destroy(config);
+}
+
+static void refuses_fields(void **state)
+{
+    (void)state;
+#define EXTRA "sources:\n  - url: http://pi\n    extra_fields:\n"
+    static const struct bad_file rows[] = {
+        {"sinks:\n  - type: sqlite\n    fields: [mac_addr, signal]\n", 3,
+         "fields: 'signal' is no field of a device"},
+        {"sinks:\n  - type: sqlite\n    fields: [signal_dbn]\n", 3, "did you mean 'signal_dbm'?"},
+        {EXTRA "      - {path: kismet.x, as: x}\n      - {path: kismet.y, as: x}\n", 5,
+         "extra_fields: two fields are named 'x'"},
+        {EXTRA "      - {path: kismet.x}\n", 4, "extra_fields: wants path and as"},
+        {EXTRA "      - {as: x}\n", 4, "extra_fields: wants path and as"},
+        {EXTRA "      - kismet.x\n", 4, "item 1 of the list has no keys: write '- path: ...'"},
+        {EXTRA "      - {path: kismet, as: x}\n", 4, "path: 'kismet' is no field of Kismet"},
+        {EXTRA "      - {path: 'a\"b.c', as: x}\n", 4, "is no field of Kismet"},
+        {EXTRA "      - {path: a.b/, as: x}\n", 4, "is no field of Kismet"},
+        {EXTRA "      - {path: a.b, as: X}\n", 4, "as: 'X' cannot be a key"},
+        {EXTRA "      - {path: a.b, as: x23456789012345678901234567890123}\n", 4,
+         "cannot be a key"},
+        {EXTRA "      - {path: a.b, as: x, type: float}\n", 4, "type: 'float' is none of: text"},
+        {EXTRA "      - {path: a.b, as: x, typ: text}\n", 4, "unknown key 'typ' in 'extra_fields'"},
+    };
+#undef EXTRA
     refuse_all(rows, sizeof rows / sizeof rows[0]);
 }
 
@@ -861,6 +912,8 @@ int main(void)
         cmocka_unit_test_setup(file_sources, clean),
         cmocka_unit_test_setup(file_sinks, clean),
         cmocka_unit_test_setup(refuses_shapes, clean),
+        cmocka_unit_test_setup(fields, clean),
+        cmocka_unit_test_setup(refuses_fields, clean),
         cmocka_unit_test_setup(refuses_values, clean),
         cmocka_unit_test_setup(refuses_combinations, clean),
         cmocka_unit_test_setup(limits, clean),

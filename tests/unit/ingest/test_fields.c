@@ -104,6 +104,30 @@ static void topics(void **state)
     kx_buf_fini(&buf);
 }
 
+static void a_source_adds_its_own(void **state)
+{
+    (void)state;
+    char path[] = "dot11.device/dot11.device.last_bssid", as[] = "bssid", other[] = "kismet.x";
+    struct kx_extra_field items[] = {{.path = path, .as = as}, {.path = other, .as = as}};
+    struct kx_source_config source = {.extra = {items, 2}, .location = KX_LOCATION_LAST};
+    struct kx_buf ours, all;
+    kx_buf_init(&ours, 1 << 16);
+    kx_buf_init(&all, 1 << 16);
+    kx_fields_json(&ours, KX_LOCATION_LAST);
+    kx_fields_source_json(&all, &source);
+    assert_memory_equal(all.data, ours.data, ours.length - 1);
+    kx_buf_byte(&all, '\0');
+    assert_string_equal(all.data + ours.length - 1,
+                        ",[\"dot11.device/dot11.device.last_bssid\",\"extra_0\"],"
+                        "[\"kismet.x\",\"extra_1\"]]");
+    source.extra.count = 0;
+    kx_buf_clear(&all);
+    kx_fields_source_json(&all, &source);
+    assert_int_equal(all.length, ours.length);
+    kx_buf_fini(&ours);
+    kx_buf_fini(&all);
+}
+
 static void a_full_buffer_fails(void **state)
 {
     (void)state;
@@ -172,6 +196,7 @@ int main(void)
         cmocka_unit_test(devices_by_location),
         cmocka_unit_test(appends_behind_what_is_there),
         cmocka_unit_test(topics),
+        cmocka_unit_test(a_source_adds_its_own),
         cmocka_unit_test(a_full_buffer_fails),
         cmocka_unit_test(every_alias_is_read),
     };

@@ -574,6 +574,76 @@ static void test_done_records_are_left(void **state)
     assert_false(kx_batch_done(&f->box.batch, 3));
 }
 
+static void set_fields(struct fixture *f, const char *names)
+{
+    kx_strings_fini(&f->sink_config.fields);
+    assert_true(kx_strings_split(&f->sink_config.fields, names));
+    fixture_close(f);
+}
+
+/* Columns that nobody asked for stay as they are: what was there, or NULL. */
+static void test_fields(void **state)
+{
+    struct fixture *f = *state;
+    const char query[] = "SELECT mac_addr, source, name, first_seen, last_seen, signal_dbm,"
+                         " total_packets FROM kismet_devices ORDER BY mac_addr";
+    struct device_spec spec = {.mac = MAC,
+                               .name = "old",
+                               .first_seen = T0 - 100,
+                               .last_seen = T0,
+                               .packets = 10,
+                               .signal = -40};
+    fixture_send(f, &spec);
+    set_fields(f, "signal_dbm, first_seen, last_seen");
+    spec = (struct device_spec){.mac = MAC,
+                                .name = "new",
+                                .first_seen = T0 - 50,
+                                .last_seen = T0 + 5,
+                                .packets = 20,
+                                .signal = -50};
+    fixture_send(f, &spec);
+    expect_rows(f, query, "AA:BB:CC:00:00:01|kitchen|old|1737131345|1737131450|-50|10\n");
+    spec.mac = "AA:BB:CC:00:00:02";
+    fixture_send(f, &spec);
+    spec.last_seen = T0; /* older, of the same life: kept back */
+    spec.signal = -99;
+    spec.received_ns = ((int64_t)T0 - 1) * 1000000000;
+    fixture_send(f, &spec);
+    expect_rows(f, query,
+                "AA:BB:CC:00:00:01|kitchen|old|1737131345|1737131450|-50|10\n"
+                "AA:BB:CC:00:00:02|kitchen|NULL|1737131395|1737131450|-50|NULL\n");
+    assert_int_equal(fixture_count(f, KX_C_ROWS_STALE), 1);
+    kx_strings_fini(&f->sink_config.fields);
+}
+
+/* Without last_seen the last hearing says what is newer, and moves with each. */
+static void test_fields_without_times(void **state)
+{
+    struct fixture *f = *state;
+    const char query[] = "SELECT signal_dbm, last_seen, last_updated FROM kismet_devices";
+    struct device_spec spec = {
+        .mac = MAC, .last_seen = T0, .signal = -40, .heard_ns = (int64_t)T0 * 1000000000};
+    set_fields(f, "signal_dbm");
+    f->sink_config.sqlite.per_source = KX_ON;
+    f->sink_config.sqlite.history = (struct kx_history_config){.on = true};
+    fixture_send(f, &spec);
+    expect_rows(f, query, "-40|NULL|2025-01-17 16:30:45.000000\n");
+    spec.heard_ns += 1000000000;
+    spec.last_seen++;
+    fixture_send(f, &spec);
+    expect_rows(f, query, "-40|NULL|2025-01-17 16:30:46.000000\n");
+    spec.heard_ns -= 500000000;
+    spec.signal = -70;
+    fixture_send(f, &spec);
+    expect_rows(f, query, "-40|NULL|2025-01-17 16:30:46.000000\n");
+    expect_rows(f, "SELECT source, signal_dbm, last_seen FROM kismet_device_sources",
+                "kitchen|-40|NULL\n");
+    expect_rows(f, "SELECT time, source, signal_dbm, channel FROM kismet_device_history",
+                "2025-01-17 16:30:45.000000|kitchen|-40|NULL\n"
+                "2025-01-17 16:30:46.000000|kitchen|-40|NULL\n");
+    kx_strings_fini(&f->sink_config.fields);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -599,6 +669,8 @@ int main(void)
         TEST(test_mac_case),
         TEST(test_hostile_names),
         TEST(test_done_records_are_left),
+        TEST(test_fields),
+        TEST(test_fields_without_times),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
