@@ -549,6 +549,31 @@ static void test_pressure_lines(void **state)
     end();
 }
 
+/* Every record on its own, on its way through two threads that sleep: were one wake-up in four
+ * lost, or meant for another's reader, the second that a sleep lasts at most would add up. */
+static void test_wake_ups(void **state)
+{
+    (void)state;
+    begin(2);
+    start(0, &series_ops);
+    start(1, &table_ops);
+    uint64_t deadline_ns = kx_clock_boot_ns() + S(WAIT_S);
+    for (uint64_t round = 1; round <= 80; round++) {
+        offer_some(1);
+        for (size_t i = 0; i < 2; i++)
+            while (kx_pipe_totals(pipes[i]).delivered < round) {
+                assert_true(kx_clock_boot_ns() < deadline_ns);
+                poll(NULL, 0, 1);
+            }
+    }
+    kx_ring_close(ring);
+    for (size_t i = 0; i < 2; i++) {
+        join(i);
+        expect_account(i);
+    }
+    end();
+}
+
 /* Nothing to do costs nothing: the processor's time, not the clock's. */
 static void test_idle_does_not_spin(void **state)
 {
@@ -581,6 +606,7 @@ int main(void)
         cmocka_unit_test(test_lines_and_names),
         cmocka_unit_test(test_lines_are_limited),
         cmocka_unit_test(test_pressure_lines),
+        cmocka_unit_test(test_wake_ups),
         cmocka_unit_test(test_idle_does_not_spin),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
