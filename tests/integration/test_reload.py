@@ -67,14 +67,15 @@ def test_settings_change_under_way(started, tmp_path):
     quiet = {"interval": "100ms"}
     # A filter that nothing passes, and a batch that would not be due for an hour.
     first = db_sink(tmp_path, filter={"min_signal_dbm": 0}, batch={"interval": "1h"})
-    run = Running(started, tmp_path, sources, [first])
+    witness = {"type": "console"}  # when it prints, the other sink has had the records too
+    run = Running(started, tmp_path, sources, [first, witness])
     run.exporter.streaming()
-    wait_for(lambda: sim.stats()["changes"] > 100, what="changes")
+    wait_for(lambda: run.exporter.stdout().count("Device: ") > 100, what="devices")
     assert count(run.exporter.db) == 0
     # The filter goes, the interval becomes short, the log talks.
     fields = ["signal_dbm", "last_seen"]
     run.reload(
-        sources, [db_sink(tmp_path, batch=quiet, fields=fields)], log={"level": "debug"}
+        sources, [db_sink(tmp_path, batch=quiet, fields=fields), witness], log={"level": "debug"}
     )
     run.says("sink db: opened anew")
     wait_for(lambda: count(run.exporter.db) == 200, what="200 devices")
@@ -83,7 +84,7 @@ def test_settings_change_under_way(started, tmp_path):
     assert all(r["manufacturer"] is None and r["total_packets"] is None for r in found)
     assert any(r["signal_dbm"] is not None for r in found)
     # And the columns come back.
-    run.reload(sources, [db_sink(tmp_path, batch=quiet)])
+    run.reload(sources, [db_sink(tmp_path, batch=quiet), witness])
     wait_for(
         lambda: rows(
             run.exporter.db, "SELECT 1 FROM kismet_devices WHERE total_packets IS NOT NULL"
