@@ -73,9 +73,9 @@ static void describe_source(const struct kx_source_config *source, struct kx_buf
 static void describe_influxdb(const struct kx_sink_config *sink, struct kx_buf *out)
 {
     const struct kx_influxdb_config *influxdb = &sink->influxdb;
-    kx_buf_printf(out, "influxdb, api %s, ",
-                  word_of(KX_SCOPE_INFLUXDB, offsetof(struct kx_sink_config, influxdb.api),
-                          influxdb->api));
+    kx_buf_printf(
+        out, "influxdb, api %s, ",
+        word_of(KX_SCOPE_INFLUXDB, offsetof(struct kx_sink_config, influxdb.api), influxdb->api));
     append_safe(out, influxdb->url);
     kx_buf_text(out, influxdb->api == KX_INFLUX_V2 ? ", bucket " : ", database ");
     append_safe(out, influxdb->bucket);
