@@ -196,8 +196,9 @@ static int64_t device_time_ns(const struct kx_encode_line *line, const struct kx
 
 static int64_t event_time_ns(const struct kx_event *event)
 {
-    uint64_t place;
-    memcpy(&place, event->uid, sizeof place);
+    uint64_t place = 0;
+    for (size_t i = 0; i < sizeof place; i++)
+        place = place << 8 | event->uid[i];
     return place_in_second(event->time_ns, place);
 }
 
