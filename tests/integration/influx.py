@@ -98,11 +98,9 @@ class Influxd(Process):
 
     def query(self, text, db="kismet", epoch="ns"):
         """The series of a query's first statement."""
-        words = {"q": text, "db": db, "epoch": epoch}
-        if self.login is not None:
-            words["u"], words["p"] = self.login
-        body = urllib.parse.urlencode(words).encode()
-        status, answer = ask(self.url + "/query", body)
+        login = {} if self.login is None else {"u": self.login[0], "p": self.login[1]}
+        body = urllib.parse.urlencode({"q": text, "db": db, "epoch": epoch}).encode()
+        status, answer = ask(f"{self.url}/query?{urllib.parse.urlencode(login)}", body)
         assert status == 200, answer
         result = json.loads(answer)["results"][0]
         assert "error" not in result, result
