@@ -433,7 +433,7 @@ static bool account(struct program *program)
         kx_sink_totals_line(&totals, line);
         snprintf(component, sizeof(component), "sink %s", program->config->sinks[i].name);
         kx_log(KX_LOG_INFO, component, "%s", line);
-        all = all && totals.dropped == 0 && totals.pending == 0;
+        all = all && totals.dropped == 0 && totals.dead_lettered == 0 && totals.pending == 0;
     }
     print_statistics(program);
     return all;

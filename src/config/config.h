@@ -132,6 +132,13 @@ struct kx_delta_config {
     uint32_t max_rate; /* devices a second */
 };
 
+/* Where records go that the far end can never take. */
+struct kx_dead_letter_config {
+    bool on;    /* first: `dead_letter: off` is short for it */
+    char *path; /* NULL = there is no place: no home */
+    uint64_t bytes;
+};
+
 enum kx_sink_type { KX_SINK_CONSOLE, KX_SINK_SQLITE, KX_SINK_TYPES };
 
 struct kx_sink_config {
@@ -141,6 +148,7 @@ struct kx_sink_config {
     struct kx_batch_config batch;
     struct kx_filter_config filter;
     struct kx_delta_config delta;
+    struct kx_dead_letter_config dead_letter;
     enum kx_compat compat;
     enum kx_mac_case mac_case;
     struct kx_strings fields; /* names of what leaves the program; none = all */

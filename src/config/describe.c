@@ -70,6 +70,18 @@ static void describe_source(const struct kx_source_config *source, struct kx_buf
     kx_buf_text(out, source->tls.insecure ? ", TLS UNVERIFIED\n" : "\n");
 }
 
+static void describe_letters(const struct kx_dead_letter_config *letters, struct kx_buf *out)
+{
+    if (!letters->on) {
+        kx_buf_text(out, ", no dead letters");
+    } else if (letters->path == NULL) {
+        kx_buf_text(out, ", NO PLACE FOR DEAD LETTERS: give dead_letter.path");
+    } else {
+        kx_buf_text(out, ", dead letters in ");
+        append_safe(out, letters->path);
+    }
+}
+
 static void describe_sink(const struct kx_sink_config *sink, struct kx_buf *out)
 {
     char words[KX_VALUE_TEXT_MAX];
@@ -105,6 +117,7 @@ static void describe_sink(const struct kx_sink_config *sink, struct kx_buf *out)
     kx_buf_printf(out, ", batches of %u records, %s", (unsigned)sink->batch.records,
                   kx_value_size_text(sink->batch.bytes, words));
     append_duration(out, " or ", sink->batch.interval_ns);
+    describe_letters(&sink->dead_letter, out);
     kx_buf_byte(out, '\n');
 }
 

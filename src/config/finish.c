@@ -4,6 +4,7 @@
 #include "config/finish.h"
 
 #include "config/kinds.h"
+#include "config/state.h"
 #include "config/url.h"
 #include "config/value.h"
 #include <assert.h>
@@ -86,6 +87,20 @@ name_sink(const struct kx_config *config, struct kx_sink_config *sink, struct kx
         snprintf(name, sizeof name, "%s-%u", kx_sink_type_name(sink->type), i);
     sink->name = strdup(name);
     return sink->name == NULL ? no_memory(err) : KX_OK;
+}
+
+static enum kx_code place_letters(struct kx_sink_config *sink, struct kx_error *err)
+{
+    if (sink->dead_letter.path != NULL)
+        return KX_OK;
+    return kx_state_path(sink->name, ".dead-letter.ndjson", &sink->dead_letter.path, err);
+}
+
+/* Whether two sinks would write one file of dead letters. */
+static bool share_letters(const struct kx_sink_config *a, const struct kx_sink_config *b)
+{
+    return a->dead_letter.on && b->dead_letter.on && a->dead_letter.path != NULL &&
+           b->dead_letter.path != NULL && strcmp(a->dead_letter.path, b->dead_letter.path) == 0;
 }
 
 static enum kx_code
@@ -229,6 +244,13 @@ static enum kx_code check_sink(const struct kx_config *config, size_t at, struct
                          sink->name, other->line);
             return at_line(config, sink->line, err);
         }
+        if (share_letters(sink, other)) {
+            kx_error_set(err, KX_ERR_CONFIG, 0,
+                         "the sinks '%s' and '%s' write the same dead letters %s: give each its "
+                         "own dead_letter.path",
+                         other->name, sink->name, sink->dead_letter.path);
+            return at_line(config, sink->line, err);
+        }
         if (sink->type == KX_SINK_SQLITE && other->type == KX_SINK_SQLITE &&
             strcmp(sink->sqlite.path, other->sqlite.path) == 0) {
             kx_error_set(err, KX_ERR_CONFIG, 0,
@@ -282,6 +304,8 @@ enum kx_code kx_config_finish(struct kx_config *config, struct kx_error *err)
         code = check_source(config, i, err);
     for (size_t i = 0; i < config->sink_count && code == KX_OK; i++)
         code = name_sink(config, &config->sinks[i], err);
+    for (size_t i = 0; i < config->sink_count && code == KX_OK; i++)
+        code = place_letters(&config->sinks[i], err);
     for (size_t i = 0; i < config->sink_count && code == KX_OK; i++)
         code = check_sink(config, i, err);
     for (size_t i = 0; i < config->sink_count && code == KX_OK; i++) {
