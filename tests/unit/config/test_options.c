@@ -169,10 +169,10 @@ static void sink_defaults_are_as_designed(void **state)
     assert_int_equal(kx_sink_kind_find("SQLite", &kind, &err), KX_OK);
     assert_int_equal(kx_sink_kind_find("postgres", &kind, &err), KX_ERR_CONFIG);
     assert_string_equal(err.text, "the postgres sink is not built in yet in " KX_VERSION
-                                  "; sinks: console, sqlite");
+                                  "; sinks: console, sqlite, influxdb");
     assert_int_equal(kx_sink_kind_find("sqlit", &kind, &err), KX_ERR_CONFIG);
-    assert_string_equal(err.text,
-                        "'sqlit' is no sink, did you mean 'sqlite'? (sinks: console, sqlite)");
+    assert_string_equal(
+        err.text, "'sqlit' is no sink, did you mean 'sqlite'? (sinks: console, sqlite, influxdb)");
 }
 
 /* Each number of the table: its least and most are taken, what lies beyond is refused. */
