@@ -126,6 +126,82 @@ static void test_none_of_a_run(void **state)
     expect_letters(path, letters, 2);
 }
 
+/* A sink that takes the good records at once leaves the bad ones to be tried one behind the other:
+ * that is no run, since good ones were between them. */
+static void test_many_bad_ones_behind_good_ones(void **state)
+{
+    (void)state;
+    uint64_t letters[120];
+    fake.good_first = true;
+    for (uint32_t i = 0; i < 120; i++)
+        fake.poison[letters[i] = 3 + 8 * (uint64_t)i + i % 3] = true;
+    push(1000);
+    assert_int_equal(run(), 0);
+    expect_account(880, 0, 0, 0);
+    expect_letters(path, letters, 120);
+    assert_int_equal(count_of(KX_C_HOLDS), 0);
+    expect_state(KX_SINK_OK, "");
+}
+
+/* But where none was between them it is one, also behind others; and what was taken before the hold
+ * is no sign that the far end takes records now. */
+static void test_a_run_behind_good_ones(void **state)
+{
+    (void)state;
+    static const uint64_t letters[] = {10, 20, 30};
+    fake.good_first = true;
+    fake.poison[10] = fake.poison[20] = fake.poison[30] = true;
+    for (uint32_t i = 101; i <= 100 + KX_REJECTED_RUN; i++)
+        fake.poison[i] = true;
+    push(200);
+    now_ns = run();
+    expect_state(KX_SINK_HELD, "rejected_all");
+    expect_account(147, 0, 0, 50);
+    expect_letters(path, letters, 3);
+    for (int i = 0; i < 3; i++) {
+        now_ns = run();
+        expect_state(KX_SINK_HELD, "rejected_all");
+        expect_account(147, 0, 0, 50);
+    }
+    memset(fake.poison, 0, sizeof fake.poison);
+    run();
+    expect_account(197, 0, 0, 0);
+    expect_letters(path, letters, 3);
+}
+
+/* A refused record is an answer: what was wrong before is over. */
+static void test_state_after_a_refusal(void **state)
+{
+    (void)state;
+    static const enum kx_outcome script[] = {KX_RETRY, KX_REJECTED, KX_HOLD, KX_REJECTED};
+    static const enum kx_sink_state states[] = {KX_SINK_RETRYING, KX_SINK_HELD};
+    fake.script = script;
+    fake.script_length = 4;
+    for (int i = 0; i < 2; i++) {
+        push(1);
+        now_ns = run();
+        expect_state(states[i], "outcome");
+        assert_int_equal(run(), 0);
+        expect_state(KX_SINK_OK, "");
+    }
+    assert_int_equal(count_of(KX_C_DEAD_LETTERED), 2);
+    /* The good ones of a batch are one too. */
+    fake.good_first = true;
+    fake.script = (const enum kx_outcome[]){KX_HOLD};
+    fake.script_length = 1;
+    fake.call_count = 0;
+    fake.poison[4] = fake.poison[5] = true;
+    push(10);
+    now_ns = run();
+    expect_state(KX_SINK_HELD, "outcome");
+    uint64_t until_ns;
+    kx_sender_step(sender, now_ns, 1, &until_ns);
+    kx_sender_step(sender, now_ns, 1, &until_ns);
+    expect_state(KX_SINK_OK, "");
+    run();
+    assert_int_equal(count_of(KX_C_DEAD_LETTERED), 4);
+}
+
 /* Refused, but never found to be alone in it: it was not delivered, and is no dead letter. */
 static void test_stop_before_the_verdict(void **state)
 {
@@ -224,6 +300,9 @@ int main(void)
         TEST_LETTERS(test_several),
         TEST_LETTERS(test_none_while_all_is_refused),
         TEST_LETTERS(test_none_of_a_run),
+        TEST_LETTERS(test_many_bad_ones_behind_good_ones),
+        TEST_LETTERS(test_a_run_behind_good_ones),
+        TEST_LETTERS(test_state_after_a_refusal),
         TEST_LETTERS(test_stop_before_the_verdict),
         TEST_LETTERS(test_no_place),
         TEST_LETTERS(test_reopened),

@@ -898,7 +898,7 @@ static void describes(void **state)
         "Kismet will answer 401; give --kismet-api-key-file\n"
         "sink console: console, text, compatible with the script, batches of 100 records, 256KiB "
         "or "
-        "100ms, no dead letters\n"
+        "100ms\n"
         "sink sqlite: sqlite, file kismet.db, history each 1m, kept forever, batches of 1000 "
         "records, 1MiB or 1s, dead letters in /var/lib/kx/sqlite.dead-letter.ndjson\n"
         "warning: source b:443: tls is insecure: whoever sits between can read and change "
