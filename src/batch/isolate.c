@@ -84,6 +84,11 @@ static bool taken_between(const struct kx_isolate *isolate, const struct kx_batc
     return false;
 }
 
+void kx_isolate_held(struct kx_isolate *isolate)
+{
+    isolate->took = false;
+}
+
 bool kx_isolate_set_aside(struct kx_isolate *isolate,
                           const struct kx_batch *view,
                           const struct kx_error *err)

@@ -12,8 +12,8 @@
  *   bad record is often a batch by itself, and it must not stop the sink for ever.
  *
  * Running means that no record between them was taken, either: a sink may take a batch's good
- * records first, and then nothing but its bad ones is left to be tried. What was taken in an
- * earlier round (before a hold) says nothing about now.
+ * records first, and then nothing but its bad ones is left to be tried. What was taken before a
+ * hold says nothing about now.
  *
  *     aside   [ bad | bad | bad | maybe | maybe )      the front `proven` of them are bad
  *
@@ -49,7 +49,7 @@ struct kx_isolate {
     struct kx_isolate_aside aside[KX_REJECTED_RUN];
     uint32_t aside_count;
     uint32_t proven; /* of these, at the front: bad for certain */
-    bool took;       /* the far end took a record of this batch in this round */
+    bool took;       /* the far end took a record of this batch, and no hold since */
 };
 
 /* Starts over with the whole batch: at its first try, and after a hold. */
@@ -62,6 +62,8 @@ bool kx_isolate_next(struct kx_isolate *isolate,
 void kx_isolate_split(struct kx_isolate *isolate);
 /* The far end took records of the batch: what is set aside is bad. */
 void kx_isolate_took(struct kx_isolate *isolate);
+/* An operator was wanted: what was taken before says nothing about what comes. */
+void kx_isolate_held(struct kx_isolate *isolate);
 /* Sets aside the view's single record; there is room. True = all is refused. */
 bool kx_isolate_set_aside(struct kx_isolate *isolate,
                           const struct kx_batch *view,

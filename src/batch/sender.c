@@ -296,6 +296,7 @@ static void retry(struct kx_sender *sender, uint64_t asked, uint64_t now_ns, int
 static void hold(struct kx_sender *sender, const char *text, uint64_t now_ns, int64_t wall_ns)
 {
     kx_count(sender->params.env.counters, KX_C_HOLDS, 1);
+    kx_isolate_held(&sender->isolate);
     wait_for(sender, now_ns, HOLD_NS);
     set_state(sender, KX_SINK_HELD, text, now_ns, wall_ns);
     /* Nobody will mend it within the seconds of a flush. */

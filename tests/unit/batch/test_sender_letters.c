@@ -169,6 +169,57 @@ static void test_a_run_behind_good_ones(void **state)
     expect_letters(path, letters, 3);
 }
 
+/* Every other record is confirmed before an operator is wanted; then nothing is taken any more. */
+static enum kx_outcome
+half_then_none(struct kx_batch *batch, const struct kx_call *call, struct kx_error *err)
+{
+    (void)call;
+    bool first = fake.call_count++ == 0;
+    for (uint32_t i = batch->first; first && i < batch->end; i += 2)
+        fake_confirm(batch, i);
+    return first ? KX_HOLD : fake_reject(batch, err);
+}
+
+static void test_what_was_taken_before_a_hold(void **state)
+{
+    (void)state;
+    fake.deliver = half_then_none;
+    push(200);
+    for (int i = 0; i < 4; i++) {
+        now_ns = run();
+        expect_account(100, 0, 0, 100);
+        expect_letters(path, NULL, 0);
+    }
+    expect_state(KX_SINK_HELD, "rejected_all");
+    fake.deliver = NULL;
+    run();
+    expect_account(200, 0, 0, 0);
+}
+
+static enum kx_outcome
+late_confirmation(struct kx_batch *batch, const struct kx_call *call, struct kx_error *err)
+{
+    (void)call;
+    if (fake.call_count++ < 2)
+        return fake_reject(batch, err);
+    fake_confirm(batch, 0);
+    for (uint32_t i = batch->first; i < batch->end; i++)
+        fake_confirm(batch, i);
+    return KX_SENT;
+}
+
+/* A broker confirms what it seemed to refuse: delivered it is, and no dead letter. */
+static void test_confirmed_after_all(void **state)
+{
+    (void)state;
+    fake.deliver = late_confirmation;
+    push(3);
+    run();
+    assert_int_equal(fake.call_count, 3);
+    expect_account(3, 0, 0, 0);
+    expect_letters(path, NULL, 0);
+}
+
 /* A refused record is an answer: what was wrong before is over. */
 static void test_state_after_a_refusal(void **state)
 {
@@ -302,6 +353,8 @@ int main(void)
         TEST_LETTERS(test_none_of_a_run),
         TEST_LETTERS(test_many_bad_ones_behind_good_ones),
         TEST_LETTERS(test_a_run_behind_good_ones),
+        TEST_LETTERS(test_what_was_taken_before_a_hold),
+        TEST_LETTERS(test_confirmed_after_all),
         TEST_LETTERS(test_state_after_a_refusal),
         TEST_LETTERS(test_stop_before_the_verdict),
         TEST_LETTERS(test_no_place),
