@@ -165,6 +165,15 @@ struct kx_sink_config {
     } sqlite;
 };
 
+/* enum kx_log_level's words, and one more. */
+enum kx_log_choice {
+    KX_LOG_CHOICE_ERROR,
+    KX_LOG_CHOICE_WARNING,
+    KX_LOG_CHOICE_INFO,
+    KX_LOG_CHOICE_DEBUG,
+    KX_LOG_CHOICE_AUTO,
+};
+
 /* What a replayed frame counts as received at. */
 enum kx_replay_time { KX_TIME_RECORDED, KX_TIME_NOW };
 
@@ -206,7 +215,10 @@ struct kx_config {
     uint64_t duration_ns; /* 0 = until a signal */
     uint64_t ring_bytes;
     uint32_t max_devices;
-    enum kx_log_level log_level;
+    enum kx_log_choice log_choice; /* as asked for */
+    enum kx_log_level log_level;   /* what follows from it */
+    bool no_progress;
+    bool progress; /* standard error is a terminal for the progress view */
     enum kx_log_format log_format;
     struct kx_strings warnings; /* lines for the log, once it is configured */
 };

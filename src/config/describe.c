@@ -132,7 +132,7 @@ void kx_config_describe(const struct kx_config *config, struct kx_buf *out)
     kx_buf_printf(
         out, ": ring %s, %u devices at most, log level %s as %s\n",
         kx_value_size_text(config->ring_bytes, words), (unsigned)config->max_devices,
-        word_of(KX_SCOPE_LOG, offsetof(struct kx_config, log_level), config->log_level),
+        word_of(KX_SCOPE_LOG, offsetof(struct kx_config, log_choice), config->log_level),
         word_of(KX_SCOPE_LOG, offsetof(struct kx_config, log_format), config->log_format));
     if (config->capture.path != NULL) {
         kx_buf_text(out, "capture to ");

@@ -7,6 +7,7 @@
 #include "config/state.h"
 #include "config/url.h"
 #include "config/value.h"
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -261,6 +262,30 @@ static enum kx_code check_sink(const struct kx_config *config, size_t at, struct
     return check_fence(config, sink, err);
 }
 
+static bool writes_to_terminal(const struct kx_config *config)
+{
+    for (size_t i = 0; i < config->sink_count; i++)
+        if (config->sinks[i].type == KX_SINK_CONSOLE)
+            return isatty(STDOUT_FILENO) == 1;
+    return false;
+}
+
+/* Whoever asked for a level wants a log, and devices that scroll leave no place for anything else.
+ */
+static void settle_log(struct kx_config *config)
+{
+    bool runs = config->command == KX_COMMAND_RUN || config->command == KX_COMMAND_REPLAY;
+    config->progress = runs && !config->no_progress && config->log_choice == KX_LOG_CHOICE_AUTO &&
+                       config->log_format == KX_LOG_TEXT && isatty(STDERR_FILENO) == 1 &&
+                       !writes_to_terminal(config);
+    if (config->log_choice == KX_LOG_CHOICE_AUTO)
+        config->log_level = config->progress ? KX_LOG_WARNING : KX_LOG_INFO;
+    else
+        config->log_level = (enum kx_log_level)config->log_choice;
+}
+
+static_assert((int)KX_LOG_CHOICE_DEBUG == (int)KX_LOG_DEBUG, "the same order");
+
 /* The ring wants a power of two. */
 static uint64_t round_up(uint64_t bytes)
 {
@@ -288,5 +313,6 @@ enum kx_code kx_config_finish(struct kx_config *config, struct kx_error *err)
         code = warn_of_delta(config, &config->sinks[i], err);
     }
     config->ring_bytes = round_up(config->ring_bytes);
+    settle_log(config);
     return code;
 }

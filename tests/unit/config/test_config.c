@@ -373,7 +373,7 @@ static void refuses_values(void **state)
     (void)state;
     static const struct bad_file rows[] = {
         {"sensor: [a]\n", 1, "sensor: wants one value, not a list: write 'sensor: ...'"},
-        {"log: {level: {a: b}}\n", 1, "level: wants one value, not a mapping: write 'level: info'"},
+        {"log: {level: {a: b}}\n", 1, "level: wants one value, not a mapping: write 'level: auto'"},
         {"sensor:\n", 1,
          "sensor: has no value: write one, or leave the key out (then it is: the "
          "host name)"},
