@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 enum { WAIT_MS_MAX = 1000 };
+#define ALIVE_NS (5 * KX_NS_PER_S) /* above the longest wait */
 
 struct kx_loop_news {
     size_t count; /* the start's sources */
@@ -39,6 +40,8 @@ struct kx_loop {
     struct curl_waitfd *fds; /* room for every source and the ring's wake-up */
     size_t *fd_counts;       /* of each source in this turn */
     _Atomic bool stop;
+    _Atomic uint64_t alive;              /* relaxed, as devices: nothing hangs on them */
+    _Atomic uint32_t devices;            /* in the registry */
     _Atomic(struct kx_loop_news *) news; /* from main; who takes the pointer owns it */
     int ended_fd;
     bool complete; /* written by the thread, read after the join */
@@ -105,6 +108,7 @@ enum kx_code kx_loop_create(struct kx_loop **ret_loop,
         return kx_error_set(err, KX_ERR_NOMEM, 0, "no memory for the ingest");
     loop->config = config;
     loop->ring = ring;
+    atomic_init(&loop->alive, UINT64_MAX);
     loop->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     loop->rest = curl_multi_init();
     loop->fds = calloc(config->source_count * KX_SOURCE_FDS_MAX + 1, sizeof(struct curl_waitfd));
@@ -267,11 +271,18 @@ static void take_news(struct kx_loop *loop, uint64_t now_ns)
     kx_loop_news_destroy(news);
 }
 
+static void show(struct kx_loop *loop, uint64_t now_ns)
+{
+    atomic_store_explicit(&loop->alive, now_ns + ALIVE_NS, memory_order_relaxed);
+    atomic_store_explicit(&loop->devices, kx_registry_count(loop->registry), memory_order_relaxed);
+}
+
 static void *run(void *context)
 {
     struct kx_loop *loop = context;
     while (!atomic_load_explicit(&loop->stop, memory_order_acquire)) {
         uint64_t now_ns = kx_clock_boot_ns();
+        show(loop, now_ns);
         take_news(loop, now_ns);
         uint64_t next_ns = tick(loop, now_ns);
         if (transfer(loop))
@@ -282,6 +293,7 @@ static void *run(void *context)
     }
     kx_recorder_finish(loop->recorder);
     kx_ring_close(loop->ring);
+    atomic_store_explicit(&loop->alive, UINT64_MAX, memory_order_relaxed);
     uint64_t one = 1;
     ssize_t written = write(loop->ended_fd, &one, sizeof(one));
     (void)written; /* an eventfd of ours that nobody filled takes a 1 */
@@ -349,6 +361,16 @@ void kx_loop_reload(struct kx_loop *loop, struct kx_loop_news *news)
     /* release for the loop; acquire for what it has not taken, which main itself wrote. */
     kx_loop_news_destroy(atomic_exchange_explicit(&loop->news, news, memory_order_acq_rel));
     curl_multi_wakeup(loop->rest);
+}
+
+uint64_t kx_loop_alive_ns(const struct kx_loop *loop)
+{
+    return atomic_load_explicit(&loop->alive, memory_order_relaxed);
+}
+
+uint32_t kx_loop_devices(const struct kx_loop *loop)
+{
+    return atomic_load_explicit(&loop->devices, memory_order_relaxed);
 }
 
 int kx_loop_ended_fd(const struct kx_loop *loop)

@@ -44,6 +44,10 @@ void kx_loop_news_destroy(struct kx_loop_news *news);
 /* Hands them over: they are heeded in the loop's next turn, which is now. Main thread, after start.
  */
 void kx_loop_reload(struct kx_loop *loop, struct kx_loop_news *news);
+/* Any thread: until when the thread may stay silent (boot clock; UINT64_MAX = it does not run), and
+ * how many devices are remembered. */
+uint64_t kx_loop_alive_ns(const struct kx_loop *loop);
+uint32_t kx_loop_devices(const struct kx_loop *loop);
 /* Becomes readable when the thread ends. */
 int kx_loop_ended_fd(const struct kx_loop *loop);
 /* Waits for the end until deadline (CLOCK_BOOTTIME ns); false = the thread hangs and is left alone:

@@ -44,7 +44,8 @@ static bool is_counter(const char *metric)
 }
 
 /* HELP and TYPE. OpenMetrics names a counter's family without _total. */
-static void head(struct writer *w, const char *prefix, const char *metric, const char *type, const char *help)
+static void
+head(struct writer *w, const char *prefix, const char *metric, const char *type, const char *help)
 {
     int length = (int)strlen(metric);
     if (w->open_metrics && is_counter(metric))
@@ -168,7 +169,7 @@ static void thread_line(struct writer *w, size_t row, size_t i)
     const struct kx_snapshot_thread *thread = &w->snapshot->threads[i];
     double value = (double)thread->late_ns / 1e9;
     if (row == KX_G_THREAD_CPU)
-        value = thread->cpu_known ? thread->cpu_s : (double)NAN;
+        value = thread->cpu_known ? thread->cpu_s : KX_UNKNOWN;
     gauge_line(w, row, value, (struct owner){"thread", thread->of->name});
 }
 
@@ -205,7 +206,8 @@ static void gauge_families(struct writer *w)
     for (size_t row = 0; row < KX_GAUGES; row++) {
         const struct kx_counter_info *info = &kx_gauge_infos[row];
         if (info->help[0] != '\0')
-            head(w, PREFIX, info->metric, is_counter(info->metric) ? "counter" : "gauge", info->help);
+            head(w, PREFIX, info->metric, is_counter(info->metric) ? "counter" : "gauge",
+                 info->help);
         gauge_row(w, row);
     }
 }

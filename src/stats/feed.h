@@ -27,6 +27,7 @@ struct kx_feed_source { /* as many as the board has, in its order */
 
 struct kx_feed_sink { /* as many as the board has, in its order */
     const char *name, *type;
+    bool tls_insecure;
     const struct kx_counters *worker, *sender;
     const struct kx_histograms *histograms; /* the sender's */
     kx_feed_ask *pending;

@@ -55,8 +55,8 @@ void kx_histogram_copy(const struct kx_histograms *histograms,
 size_t kx_histogram_bounds(enum kx_histogram which);
 /* The bound of a bucket, inclusive, in counted units. */
 uint64_t kx_histogram_bound(enum kx_histogram which, size_t bucket);
-/* The value below which that share (0..1) of the observations lies, taken as even within its bucket,
- * in counted units; 0 when there are none. What is above the highest bound counts as it. */
+/* The value below which that share (0..1) of the observations lies, taken as even within its
+ * bucket, in counted units; 0 when there are none. What is above the highest bound counts as it. */
 double
 kx_histogram_quantile(enum kx_histogram which, const struct kx_histogram_counts *counts, double q);
 

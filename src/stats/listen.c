@@ -34,7 +34,8 @@ static enum kx_code wrong(const char *text, struct kx_error *err)
                         text);
 }
 
-static enum kx_code parse_address(const char *text, struct kx_listen *ret_listen, struct kx_error *err)
+static enum kx_code
+parse_address(const char *text, struct kx_listen *ret_listen, struct kx_error *err)
 {
     char host[64];
     const char *colon = strrchr(text, ':');
@@ -72,7 +73,8 @@ enum kx_code kx_listen_parse(const char *text, struct kx_listen *ret_listen, str
         *ret_listen = (struct kx_listen){.off = true};
         return KX_OK;
     }
-    return text[0] == '/' ? parse_path(text, ret_listen, err) : parse_address(text, ret_listen, err);
+    return text[0] == '/' ? parse_path(text, ret_listen, err)
+                          : parse_address(text, ret_listen, err);
 }
 
 static const char *path_of(const struct kx_listen *at)

@@ -3,9 +3,9 @@
  *
  *   127.0.0.1:2502   [::1]:2502   0.0.0.0:2502   /run/kismet-export/stats.sock   off
  *
- * Owns nothing but what kx_listen_open returns: a listening, non-blocking descriptor for its caller.
- * Addresses are numbers (or localhost): no name server is asked. A unix socket that nobody listens
- * on any more is replaced, one that somebody does is in use; it is made with mode 660.
+ * Owns nothing but what kx_listen_open returns: a listening, non-blocking descriptor for its
+ * caller. Addresses are numbers (or localhost): no name server is asked. A unix socket that nobody
+ * listens on any more is replaced, one that somebody does is in use; it is made with mode 660.
  */
 #ifndef KX_STATS_LISTEN_H
 #define KX_STATS_LISTEN_H

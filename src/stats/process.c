@@ -14,7 +14,14 @@
 enum { STAT_MAX = 1024, FIELDS = 24 };
 
 /* Fields of proc(5)'s stat, as it counts them. */
-enum { STAT_UTIME = 14, STAT_STIME = 15, STAT_THREADS = 20, STAT_START = 22, STAT_VSIZE = 23, STAT_RSS = 24 };
+enum {
+    STAT_UTIME = 14,
+    STAT_STIME = 15,
+    STAT_THREADS = 20,
+    STAT_START = 22,
+    STAT_VSIZE = 23,
+    STAT_RSS = 24
+};
 
 struct stat_line {
     char name[KX_PROCESS_NAME_MAX];
@@ -133,8 +140,11 @@ size_t kx_process_threads(struct kx_process_thread threads[KX_PROCESS_THREADS_MA
         if (!isdigit((unsigned char)entry->d_name[0]))
             continue;
         snprintf(path, sizeof path, "/proc/self/task/%s/stat", entry->d_name);
-        if (!read_text(path, text, sizeof text) || !parse_stat(text, &line) ||
-            is_there(threads, count, line.name))
+        if (!read_text(path, text, sizeof text) || !parse_stat(text, &line))
+            continue;
+        if (strtol(entry->d_name, NULL, 10) == getpid())
+            snprintf(line.name, sizeof line.name, KX_PROCESS_MAIN);
+        if (is_there(threads, count, line.name))
             continue;
         memcpy(threads[count].name, line.name, sizeof line.name);
         threads[count++].cpu_s = cpu_s(&line);

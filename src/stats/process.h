@@ -22,12 +22,13 @@ enum {
     KX_PROCESS_THREADS_MAX = 80, /* two of each sink, and ours */
     KX_PROCESS_NAME_MAX = 16,    /* the kernel's limit */
 };
+#define KX_PROCESS_MAIN "main" /* what the first thread is called here */
 struct kx_process_thread {
     char name[KX_PROCESS_NAME_MAX];
     double cpu_s;
 };
-/* The threads, one of each name: the oldest, since a library's thread inherits the name of ours that
- * began it. Returns how many. */
+/* The threads, one of each name: the oldest, since a library's thread inherits the name of ours
+ * that began it. Returns how many. */
 size_t kx_process_threads(struct kx_process_thread threads[KX_PROCESS_THREADS_MAX]);
 
 #endif

@@ -3,8 +3,8 @@
  *
  * A ring of samples, all of a size, made once: 121 samples of 8 bytes a series, 300 kB with 256
  * sources and 32 sinks. A series is a number that only grows, or a level. One thread (stats). Full:
- * the oldest sample goes. Time is an argument; a suspended machine leaves a step that is longer, and
- * nothing is made up for it.
+ * the oldest sample goes. Time is an argument; a suspended machine leaves a step that is longer,
+ * and nothing is made up for it.
  */
 #ifndef KX_STATS_RATES_H
 #define KX_STATS_RATES_H

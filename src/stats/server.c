@@ -101,10 +101,10 @@ static void take(struct kx_server *server)
     kx_snapshot_take(server->snapshot, kx_clock_boot_ns(), kx_clock_wall_ns());
 }
 
-static void metrics(struct kx_server *server, struct lws *wsi, struct kx_buf *out, struct answer *answer)
+static void
+metrics(struct kx_server *server, struct lws *wsi, struct kx_buf *out, struct answer *answer)
 {
-    enum kx_exposition format =
-        wants_open_metrics(wsi) ? KX_EXPOSE_OPENMETRICS : KX_EXPOSE_TEXT;
+    enum kx_exposition format = wants_open_metrics(wsi) ? KX_EXPOSE_OPENMETRICS : KX_EXPOSE_TEXT;
     take(server);
     answer->type = kx_expose_content_type(format);
     kx_expose(out, server->snapshot, format);
@@ -118,7 +118,8 @@ static void refuse(struct kx_buf *out, struct answer *answer, unsigned status, c
 }
 
 /* What there is without a token: nothing that is worth one. */
-static bool answer_open(struct kx_server *server, const char *path, struct kx_buf *out, struct answer *answer)
+static bool
+answer_open(struct kx_server *server, const char *path, struct kx_buf *out, struct answer *answer)
 {
     if (strcmp(path, "/") == 0) {
         answer->type = "text/html; charset=utf-8";
@@ -134,8 +135,11 @@ static bool answer_open(struct kx_server *server, const char *path, struct kx_bu
     return true;
 }
 
-static void
-answer_get(struct kx_server *server, struct lws *wsi, const char *path, struct kx_buf *out, struct answer *answer)
+static void answer_get(struct kx_server *server,
+                       struct lws *wsi,
+                       const char *path,
+                       struct kx_buf *out,
+                       struct answer *answer)
 {
     if (answer_open(server, path, out, answer))
         return;
@@ -158,8 +162,8 @@ answer_get(struct kx_server *server, struct lws *wsi, const char *path, struct k
     }
 }
 
-static bool
-add_header(struct lws *wsi, const char *name, const char *value, unsigned char **at, unsigned char *end)
+static bool add_header(
+    struct lws *wsi, const char *name, const char *value, unsigned char **at, unsigned char *end)
 {
     return lws_add_http_header_by_name(wsi, (const unsigned char *)name,
                                        (const unsigned char *)value, (int)strlen(value), at,
@@ -319,7 +323,8 @@ static void on_knock(struct kx_server *server, struct lws *wsi)
     }
 }
 
-static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t length)
+static int
+callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t length)
 {
     (void)user;
     (void)length;

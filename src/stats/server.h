@@ -7,14 +7,14 @@
  *   /status.json  everything, with the last ten minutes
  *   /             the page
  *
- * Owns its socket, its libwebsockets context and its thread; borrows the feed. create (which binds),
- * start, stop, destroy are the main thread's; create before any thread starts. Nothing of the
- * record path waits for it: it only reads.
+ * Owns its socket, its libwebsockets context and its thread; borrows the feed. create (which
+ * binds), start, stop, destroy are the main thread's; create before any thread starts. Nothing of
+ * the record path waits for it: it only reads.
  *
  * Strangers may connect, so everything has a limit: GET and HEAD only, 4 KiB of headers, 8
  * connections, each over after 5 s, whatever it is doing, one answer each; what is turned away is
- * counted (stats_connections_closed_total). With a token all but / and /healthz, which tell nothing,
- * want "Authorization: Bearer TOKEN".
+ * counted (stats_connections_closed_total). With a token all but / and /healthz, which tell
+ * nothing, want "Authorization: Bearer TOKEN".
  *
  *   state   written by   read by     ordered by
  *   stop    main         stats       release, acquire; lws_cancel_service wakes it
@@ -32,10 +32,10 @@ struct kx_server;
 
 struct kx_server_params {
     const struct kx_feed *feed;
-    const char *listen;       /* stats/listen.h; not off */
-    const char *token;        /* NULL = nobody is asked for one */
-    const char *cert_file;    /* PEM; NULL = no TLS */
-    const char *key_file;     /* PEM */
+    const char *listen;         /* stats/listen.h; not off */
+    const char *token;          /* NULL = nobody is asked for one */
+    const char *cert_file;      /* PEM; NULL = no TLS */
+    const char *key_file;       /* PEM */
     const char *client_ca_file; /* PEM: clients need a certificate of it; NULL = they need none */
 };
 

@@ -2,7 +2,6 @@
 #include "stats/snapshot.h"
 
 #include "base/log.h"
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,7 +51,7 @@ enum kx_code kx_snapshot_create(struct kx_snapshot **ret_snapshot,
 static void forget(double gauges[KX_GAUGES])
 {
     for (size_t i = 0; i < KX_GAUGES; i++)
-        gauges[i] = NAN;
+        gauges[i] = KX_UNKNOWN;
 }
 
 /* One of a row of gauges is 1, the others 0. */
@@ -64,7 +63,7 @@ static void choose(double gauges[KX_GAUGES], enum kx_gauge first, enum kx_gauge 
 
 static double time_of(int64_t wall_ns)
 {
-    return wall_ns > 0 ? (double)wall_ns / 1e9 : NAN;
+    return wall_ns > 0 ? (double)wall_ns / 1e9 : KX_UNKNOWN;
 }
 
 static void take_source(struct kx_snapshot_source *source, struct kx_board *board, size_t i)
@@ -78,12 +77,14 @@ static void take_source(struct kx_snapshot_source *source, struct kx_board *boar
     choose(gauges, KX_G_SOURCE_CONNECTING, KX_G_SOURCE_ENDED, (size_t)status->state);
     choose(gauges, KX_G_MODE_AUTO, KX_G_MODE_REPLAY, (size_t)(source->of->mode - KX_G_MODE_AUTO));
     gauges[KX_G_LAST_CONTACT] = time_of(status->last_contact_ns);
-    gauges[KX_G_CLOCK_SKEW] = status->skew_known ? status->clock_skew_s : NAN;
-    gauges[KX_G_DATASOURCES_RUNNING] = status->datasources_ok >= 0 ? status->datasources_ok : NAN;
+    gauges[KX_G_CLOCK_SKEW] = status->skew_known ? status->clock_skew_s : KX_UNKNOWN;
+    gauges[KX_G_DATASOURCES_RUNNING] =
+        status->datasources_ok >= 0 ? status->datasources_ok : KX_UNKNOWN;
     gauges[KX_G_DATASOURCES_FAILED] =
-        status->datasources_failed >= 0 ? status->datasources_failed : NAN;
-    gauges[KX_G_KISMET_DEVICES] = status->devices >= 0 ? (double)status->devices : NAN;
-    gauges[KX_G_KISMET_MEMORY] = status->memory_bytes > 0 ? (double)status->memory_bytes : NAN;
+        status->datasources_failed >= 0 ? status->datasources_failed : KX_UNKNOWN;
+    gauges[KX_G_KISMET_DEVICES] = status->devices >= 0 ? (double)status->devices : KX_UNKNOWN;
+    gauges[KX_G_KISMET_MEMORY] =
+        status->memory_bytes > 0 ? (double)status->memory_bytes : KX_UNKNOWN;
     gauges[KX_G_SOURCE_INSECURE] = source->of->tls_insecure;
 }
 
@@ -123,6 +124,7 @@ static void take_sink(struct kx_snapshot_sink *sink, struct kx_board *board, siz
     kx_board_sink_get(board, i, &sink->status);
     forget(sink->gauges);
     choose(sink->gauges, KX_G_SINK_STARTING, KX_G_SINK_GONE, (size_t)sink->status.state);
+    sink->gauges[KX_G_SINK_INSECURE] = sink->of->tls_insecure;
     sink->gauges[KX_G_PENDING] = (double)sink->pending;
     sink->gauges[KX_G_LAST_DELIVERY] = time_of(sink->status.last_delivery_ns);
     for (size_t h = 0; h < KX_HISTOGRAMS; h++)

@@ -6,8 +6,8 @@
  *
  * The account of a sink is of one moment. Worker and sender go on counting while they are read, and
  * whoever reads one term after the other sees records twice or not at all: those that moved between
- * two reads, which is many when the reader lost its processor in between. So everything of a sink is
- * read twice, and again, until two readings agree: every way of a record moves a counter, and
+ * two reads, which is many when the reader lost its processor in between. So everything of a sink
+ * is read twice, and again, until two readings agree: every way of a record moves a counter, and
  * counters only grow, so nothing has happened between two readings that are equal. A reading takes
  * well under a microsecond, a record more than that, so two or three do. What is left is what a
  * thread is about at that moment: one record in the worker, between its counters and the gauge of
@@ -19,9 +19,13 @@
 #include "base/error.h"
 #include "stats/feed.h"
 #include "stats/process.h"
+#include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* What a gauge is that nobody knows. */
+static const double KX_UNKNOWN = (double)NAN;
 
 struct kx_snapshot_source {
     const struct kx_feed_source *of;
@@ -77,8 +81,8 @@ struct kx_snapshot_account {
 };
 void kx_snapshot_account(const struct kx_snapshot_sink *sink, struct kx_snapshot_account *ret);
 
-/* Whether all is as it should be: a source streams, polls or has ended, a sink is not retrying, held
- * or gone. A sink that had nothing to deliver yet is well. */
+/* Whether all is as it should be: a source streams, polls or has ended, a sink is not retrying,
+ * held or gone. A sink that had nothing to deliver yet is well. */
 bool kx_snapshot_source_well(const struct kx_snapshot_source *source);
 bool kx_snapshot_sink_well(const struct kx_snapshot_sink *sink);
 

@@ -59,7 +59,7 @@ static void number_member(struct kx_buf *out, const char *name, double value)
 
 static void time_member(struct kx_buf *out, const char *name, int64_t wall_ns)
 {
-    number_member(out, name, wall_ns > 0 ? (double)(wall_ns / 1000000) / 1e3 : (double)NAN);
+    number_member(out, name, wall_ns > 0 ? (double)(wall_ns / 1000000) / 1e3 : KX_UNKNOWN);
 }
 
 /* --- texts --- */
@@ -227,8 +227,10 @@ static void write_source(struct kx_buf *out,
     kx_buf_byte(out, '}');
 }
 
-static void
-quantiles(struct kx_buf *out, const char *name, const struct kx_snapshot_sink *sink, enum kx_histogram which)
+static void quantiles(struct kx_buf *out,
+                      const char *name,
+                      const struct kx_snapshot_sink *sink,
+                      enum kx_histogram which)
 {
     const struct kx_histogram_counts *counts = &sink->histograms[which];
     key(out, name);
@@ -278,6 +280,7 @@ static void write_sink(struct kx_buf *out,
     kx_buf_byte(out, '{');
     text_member(out, "name", sink->of->name);
     text_member(out, "type", sink->of->type);
+    bool_member(out, "tls_insecure", sink->of->tls_insecure);
     text_member(out, "state", kx_sink_state_name(status->state));
     bool_member(out, "well", kx_snapshot_sink_well(sink));
     prose_member(out, "text", status->text);
