@@ -19,14 +19,12 @@ static const struct kx_option rows[] = {
      IN_STATS(listen),
      .commands = 1u << KX_COMMAND_RUN | 1u << KX_COMMAND_REPLAY,
      .fallback_words = "127.0.0.1:2502; off in a replay and with --once",
-     .help = "Serve /metrics, /healthz, /readyz, /status.json and a page at this address:port, or "
-             "at the /path of a unix socket; or off"},
+     .help = "Serve /metrics, /status.json and a page at this address:port or /path, or off"},
     {.key = "token_file",
      .kind = KX_OPTION_PATH,
      .scope = KX_SCOPE_STATS,
      IN_STATS(token_file),
-     .help = "File with a token that all but the page and /healthz then want (Authorization: "
-             "Bearer)"},
+     .help = "File with the token that /metrics, /readyz and /status.json then want"},
     {.key = "cert_file",
      .kind = KX_OPTION_PATH,
      .scope = KX_SCOPE_STATS,
