@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 enum { WAIT_MS_MAX = 1000 };
-#define ALIVE_NS (5 * KX_NS_PER_S) /* above the longest wait */
+#define ALIVE_NS (5 * KX_NS_PER_S) /* grace above what a turn may wait */
 
 struct kx_loop_news {
     size_t count; /* the start's sources */
@@ -40,8 +40,8 @@ struct kx_loop {
     struct curl_waitfd *fds; /* room for every source and the ring's wake-up */
     size_t *fd_counts;       /* of each source in this turn */
     _Atomic bool stop;
-    _Atomic uint64_t alive;              /* relaxed, as devices: nothing hangs on them */
-    _Atomic uint32_t devices;            /* in the registry */
+    _Atomic uint64_t alive;   /* a gauge for the watchdog; nothing hangs on it: relaxed */
+    _Atomic uint32_t devices; /* in the registry; the same */
     _Atomic(struct kx_loop_news *) news; /* from main; who takes the pointer owns it */
     int ended_fd;
     bool complete; /* written by the thread, read after the join */
@@ -106,9 +106,9 @@ enum kx_code kx_loop_create(struct kx_loop **ret_loop,
     struct kx_loop *loop = calloc(1, sizeof(*loop));
     if (loop == NULL)
         return kx_error_set(err, KX_ERR_NOMEM, 0, "no memory for the ingest");
+    atomic_init(&loop->alive, UINT64_MAX);
     loop->config = config;
     loop->ring = ring;
-    atomic_init(&loop->alive, UINT64_MAX);
     loop->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     loop->rest = curl_multi_init();
     loop->fds = calloc(config->source_count * KX_SOURCE_FDS_MAX + 1, sizeof(struct curl_waitfd));
@@ -271,18 +271,15 @@ static void take_news(struct kx_loop *loop, uint64_t now_ns)
     kx_loop_news_destroy(news);
 }
 
-static void show(struct kx_loop *loop, uint64_t now_ns)
-{
-    atomic_store_explicit(&loop->alive, now_ns + ALIVE_NS, memory_order_relaxed);
-    atomic_store_explicit(&loop->devices, kx_registry_count(loop->registry), memory_order_relaxed);
-}
-
 static void *run(void *context)
 {
     struct kx_loop *loop = context;
     while (!atomic_load_explicit(&loop->stop, memory_order_acquire)) {
         uint64_t now_ns = kx_clock_boot_ns();
-        show(loop, now_ns);
+        uint64_t alive_ns = now_ns + WAIT_MS_MAX * KX_NS_PER_MS + ALIVE_NS;
+        atomic_store_explicit(&loop->alive, alive_ns, memory_order_relaxed);
+        atomic_store_explicit(&loop->devices, kx_registry_count(loop->registry),
+                              memory_order_relaxed);
         take_news(loop, now_ns);
         uint64_t next_ns = tick(loop, now_ns);
         if (transfer(loop))
@@ -291,9 +288,9 @@ static void *run(void *context)
             break;
         wait_and_read(loop, next_ns, now_ns);
     }
+    atomic_store_explicit(&loop->alive, UINT64_MAX, memory_order_relaxed);
     kx_recorder_finish(loop->recorder);
     kx_ring_close(loop->ring);
-    atomic_store_explicit(&loop->alive, UINT64_MAX, memory_order_relaxed);
     uint64_t one = 1;
     ssize_t written = write(loop->ended_fd, &one, sizeof(one));
     (void)written; /* an eventfd of ours that nobody filled takes a 1 */

@@ -44,15 +44,16 @@ void kx_loop_news_destroy(struct kx_loop_news *news);
 /* Hands them over: they are heeded in the loop's next turn, which is now. Main thread, after start.
  */
 void kx_loop_reload(struct kx_loop *loop, struct kx_loop_news *news);
-/* Any thread: until when the thread may stay silent (boot clock; UINT64_MAX = it does not run), and
- * how many devices are remembered. */
-uint64_t kx_loop_alive_ns(const struct kx_loop *loop);
-uint32_t kx_loop_devices(const struct kx_loop *loop);
 /* Becomes readable when the thread ends. */
 int kx_loop_ended_fd(const struct kx_loop *loop);
 /* Waits for the end until deadline (CLOCK_BOOTTIME ns); false = the thread hangs and is left alone:
  * then nothing that it uses may be destroyed. */
 bool kx_loop_join(struct kx_loop *loop, uint64_t deadline_ns);
+/* Any thread: until when the ingest thread may stay silent (boot clock); UINT64_MAX = for ever,
+ * when it has not started or has ended. */
+uint64_t kx_loop_alive_ns(const struct kx_loop *loop);
+/* Any thread: how many devices are remembered. */
+uint32_t kx_loop_devices(const struct kx_loop *loop);
 /* After the end: whether every source that was to finish (--once, replay) did so completely. */
 bool kx_loop_complete(const struct kx_loop *loop);
 void kx_loop_destroy(struct kx_loop *loop);
