@@ -50,7 +50,7 @@ void kx_rates_sample(struct kx_rates *rates, uint64_t now_ns, const uint64_t *va
     memcpy(&rates->values[place(rates, rates->count - 1)], values, rates->series * sizeof *values);
     /* By the clock's own steps, so that lateness does not add up; but never two at once. */
     rates->due_ns += step_ns;
-    if (rates->due_ns <= now_ns)
+    if (rates->count == 1 || rates->due_ns <= now_ns)
         rates->due_ns = now_ns + step_ns;
 }
 

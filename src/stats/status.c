@@ -62,6 +62,12 @@ static void time_member(struct kx_buf *out, const char *name, int64_t wall_ns)
     number_member(out, name, wall_ns > 0 ? (double)(wall_ns / 1000000) / 1e3 : KX_UNKNOWN);
 }
 
+/* No more digits than anybody wants to see. */
+static double micro(double seconds)
+{
+    return round(seconds * 1e6) / 1e6;
+}
+
 /* --- texts --- */
 
 enum { MAC_LENGTH = 17, HEX_MAC_LENGTH = 12 };
@@ -240,9 +246,9 @@ static void quantiles(struct kx_buf *out,
         double q;
     } of[] = {{"p50", 0.5}, {"p95", 0.95}, {"p99", 0.99}};
     for (size_t i = 0; i < sizeof of / sizeof of[0]; i++)
-        number_member(out, of[i].name,
-                      kx_histogram_quantile(which, counts, of[i].q) *
-                          kx_histogram_infos[which].unit);
+        number_member(
+            out, of[i].name,
+            micro(kx_histogram_quantile(which, counts, of[i].q) * kx_histogram_infos[which].unit));
     kx_buf_byte(out, '}');
 }
 
