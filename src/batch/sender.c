@@ -177,10 +177,20 @@ static void set_state(struct kx_sender *sender,
 
 /* --- settling --- */
 
+/* How long after their receipt records are confirmed. */
+static void observe_freshness(struct kx_sender *sender, struct kx_sealed *sealed, int64_t wall_ns)
+{
+    if (sender->params.histograms != NULL && sender->params.fresh)
+        kx_sealed_observe(sealed, sender->params.histograms, wall_ns);
+}
+
 /* Counts what the far end confirmed, in this batch and in the one that a sink may have begun. */
-static uint32_t settle_done(struct kx_sender *sender, struct kx_sealed *first)
+static uint32_t settle_done(struct kx_sender *sender, struct kx_sealed *first, int64_t wall_ns)
 {
     struct kx_counters *counters = sender->params.env.counters;
+    observe_freshness(sender, first, wall_ns);
+    if (sender->view.next != NULL)
+        observe_freshness(sender, kx_queue_second(sender->params.queue), wall_ns);
     uint32_t settled = kx_sealed_settle_done(first, counters);
     uint32_t ahead = 0;
     if (sender->view.next != NULL)
@@ -253,6 +263,8 @@ static void finish_batch(struct kx_sender *sender, struct kx_sealed *sealed)
 {
     if (sealed->delivered > 0)
         kx_count(sender->params.env.counters, KX_C_BATCHES, 1);
+    if (sender->params.histograms != NULL)
+        kx_histogram_observe(sender->params.histograms, KX_H_BATCH_RECORDS, sealed->records, 1);
     kx_queue_finish(sender->params.queue);
 }
 
@@ -371,13 +383,15 @@ static void conclude_delivery(struct kx_sender *sender,
     if (outcome == KX_SENT)
         for (uint32_t i = sender->view.first; i < sender->view.end; i++)
             kx_batch_mark(&sender->view, i);
-    uint32_t delivered = settle_done(sender, sealed);
+    uint32_t delivered = settle_done(sender, sealed, wall_ns);
     sender->report.called = true;
     sender->report.outcome = outcome;
     sender->report.sequence = sealed->sequence;
     sender->report.records = sender->view.end - sender->view.first;
     sender->report.delivered = delivered;
     sender->report.took_ns = now_ns - sender->called_ns;
+    if (sender->params.histograms != NULL)
+        kx_histogram_observe(sender->params.histograms, KX_H_LATENCY, sender->report.took_ns, 1);
     sender->report.age_ns = now_ns - sealed->opened_ns;
     if (outcome != KX_SENT)
         sender->report.err = &sender->err;

@@ -278,7 +278,7 @@ static void refuses_shapes(void **state)
         {"sensor: x\n\tlog: y\n", 2, "a tab begins the line"},
         {"sensor: x\nsensors: y\n", 2,
          "unknown key 'sensors' at the top level, did you mean 'sensor'? (keys here: sensor, "
-         "sources, sinks, ring_bytes, max_devices, log, capture)"},
+         "sources, sinks, ring_bytes, max_devices, log, capture, stats)"},
         {"rate: 5\n", 1, "unknown key 'rate' at the top level, it belongs to sources[].rate"},
         {"sources:\n  - url: http://pi\n    rats: 5\n", 3,
          "unknown key 'rats' in 'sources', did you mean 'rate'? (keys here: name, url, api_key, "},
