@@ -251,6 +251,16 @@ condemn(struct kx_sender *sender, struct kx_sealed *sealed, uint64_t now_ns, int
     sender->letters_failed = failed;
 }
 
+/* kx_batch_drop, of the batch that is being delivered. */
+static void drop(struct kx_batch *batch, uint32_t i, enum kx_counter reason)
+{
+    struct kx_sender *sender = batch->engine;
+    struct kx_sealed *sealed = kx_queue_first(sender->params.queue);
+    KX_ASSERT(i < sealed->records && batch->done == sealed->store.done);
+    if (kx_sealed_settle(sealed, i, sender->params.env.counters, reason))
+        kx_queue_settled(sender->params.queue, 1);
+}
+
 static void discard_from_now(struct kx_sender *sender, enum kx_counter discard_as)
 {
     if (sender->discarding)
@@ -508,6 +518,8 @@ deliver(struct kx_sender *sender, struct kx_sealed *sealed, uint64_t now_ns, int
     view->retry_after_ns = view->bytes_max = 0; /* as it was left when it was another's `next` */
     view->reason[0] = '\0';
     view->next = batch_behind(sender);
+    view->drop = drop;
+    view->engine = sender;
     struct kx_call call;
     begin_call(sender, now_ns, &call);
     sender->outcome = sender->params.ops->deliver(sender->self, view, &call, &sender->err);
