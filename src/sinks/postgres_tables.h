@@ -105,10 +105,10 @@ bool kx_postgres_type_takes(const struct kx_postgres_column_info *column,
 /* What a database has of one table. */
 struct kx_postgres_table_state {
     bool exists;
-    bool has_key;      /* a unique index on exactly our key */
-    bool hypertable;   /* TimescaleDB's */
-    uint64_t columns;  /* KX_PC_BIT of those that exist and can be written */
-    uint32_t extras;   /* bit i: the column of kx_postgres_schema_params.extras[i] */
+    bool has_key;                 /* a unique index on exactly our key */
+    bool hypertable;              /* TimescaleDB's */
+    uint64_t columns;             /* KX_PC_BIT of those that exist and can be written */
+    uint32_t extras;              /* bit i: the column of kx_postgres_schema_params.extras[i] */
     uint8_t types[KX_PC_COLUMNS]; /* enum kx_postgres_type; KX_PT_NONE = not there */
 };
 
