@@ -3,14 +3,20 @@
  */
 #include "sinks/postgres_tables.h"
 
-#include "base/error.h"
 #include <string.h>
 
-#define FIELD(id, text, what) {.column = (id), .name = (text), .declared = #what, .type = KX_PT_##what}
+#define FIELD(id, text, what)                                                                      \
+    {                                                                                              \
+        .column = (id), .name = (text), .declared = #what, .type = KX_PT_##what                    \
+    }
 #define DOUBLE_FIELD(id, text)                                                                     \
-    {.column = (id), .name = (text), .declared = "DOUBLE PRECISION", .type = KX_PT_DOUBLE}
+    {                                                                                              \
+        .column = (id), .name = (text), .declared = "DOUBLE PRECISION", .type = KX_PT_DOUBLE       \
+    }
 #define KEY(id, text, what, more)                                                                  \
-    {.column = (id), .name = (text), .declared = more, .type = KX_PT_##what, .key = true}
+    {                                                                                              \
+        .column = (id), .name = (text), .declared = more, .type = KX_PT_##what, .key = true        \
+    }
 
 /* In the order in which users of the Python script know them, then our additions. */
 #define DEVICE_COLUMNS                                                                             \
@@ -18,16 +24,16 @@
         FIELD(KX_F_PHY_TYPE, "phy_type", TEXT), FIELD(KX_F_MANUFACTURER, "manufacturer", TEXT),    \
         FIELD(KX_F_FIRST_SEEN, "first_seen", BIGINT), FIELD(KX_F_LAST_SEEN, "last_seen", BIGINT),  \
         STATE_COLUMNS,                                                                             \
-        {.column = KX_PC_LAST_UPDATED,                                                             \
-         .name = "last_updated",                                                                   \
-         .declared = "TIMESTAMP DEFAULT NOW()",                                                    \
-         .type = KX_PT_TIMESTAMP}
+    {                                                                                              \
+        .column = KX_PC_LAST_UPDATED, .name = "last_updated",                                      \
+        .declared = "TIMESTAMP DEFAULT NOW()", .type = KX_PT_TIMESTAMP                             \
+    }
 #define STATE_COLUMNS                                                                              \
     FIELD(KX_F_CHANNEL, "channel", TEXT), FIELD(KX_F_FREQUENCY, "frequency", BIGINT),              \
         FIELD(KX_F_TOTAL_PACKETS, "total_packets", BIGINT),                                        \
         FIELD(KX_F_TX_PACKETS, "tx_packets", BIGINT),                                              \
-        FIELD(KX_F_RX_PACKETS, "rx_packets", BIGINT),                                              \
-        FIELD(KX_F_DATA_SIZE, "data_size", BIGINT), FIELD(KX_F_SIGNAL_DBM, "signal_dbm", INTEGER), \
+        FIELD(KX_F_RX_PACKETS, "rx_packets", BIGINT), FIELD(KX_F_DATA_SIZE, "data_size", BIGINT),  \
+        FIELD(KX_F_SIGNAL_DBM, "signal_dbm", INTEGER),                                             \
         FIELD(KX_F_NOISE_DBM, "noise_dbm", INTEGER), FIELD(KX_F_SNR_DB, "snr_db", INTEGER),        \
         DOUBLE_FIELD(KX_F_LATITUDE, "latitude"), DOUBLE_FIELD(KX_F_LONGITUDE, "longitude"),        \
         DOUBLE_FIELD(KX_F_ALTITUDE, "altitude")
@@ -117,31 +123,37 @@ static const struct kx_postgres_column_info meta[] = {
 static const struct kx_postgres_table_info tables[KX_PG_TABLES] = {
     [KX_PG_DEVICES] = {.name = "kismet_devices",
                        .key = "mac_addr",
+                       .key_set = "mac_addr",
                        .tail = "",
                        .with = ROOM_ON_THE_PAGE,
                        TABLE(devices)},
     [KX_PG_DEVICE_SOURCES] = {.name = "kismet_device_sources",
                               .key = "source, mac_addr",
+                              .key_set = "mac_addr, source",
                               .tail = "PRIMARY KEY (source, mac_addr)",
                               .with = ROOM_ON_THE_PAGE,
                               TABLE(device_sources)},
     [KX_PG_HISTORY] = {.name = "kismet_device_history",
                        .key = "source, mac_addr, time",
+                       .key_set = "mac_addr, source, time",
                        .tail = "UNIQUE (source, mac_addr, time)",
                        .with = "",
                        TABLE(history)},
     [KX_PG_EVENTS] = {.name = "kismet_events",
                       .key = "event_uid",
+                      .key_set = "event_uid",
                       .tail = "",
                       .with = "",
                       TABLE(events)},
     [KX_PG_SOURCES] = {.name = "kismet_sources",
                        .key = "source",
+                       .key_set = "source",
                        .tail = "",
                        .with = "",
                        TABLE(sources)},
     [KX_PG_META] = {.name = "kismet_export_meta",
                     .key = "schema_version",
+                    .key_set = "schema_version",
                     .tail = "",
                     .with = "",
                     TABLE(meta)},
