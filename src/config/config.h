@@ -135,7 +135,17 @@ struct kx_delta_config {
     uint32_t max_rate; /* devices a second */
 };
 
-enum kx_sink_type { KX_SINK_CONSOLE, KX_SINK_SQLITE, KX_SINK_TYPES };
+enum kx_sink_type { KX_SINK_CONSOLE, KX_SINK_SQLITE, KX_SINK_POSTGRES, KX_SINK_TYPES };
+
+/* When a COMMIT is confirmed; as the server does by itself, or by PostgreSQL's own words. */
+enum kx_sync_commit {
+    KX_SYNC_SERVER,
+    KX_SYNC_OFF,
+    KX_SYNC_LOCAL,
+    KX_SYNC_REMOTE_WRITE,
+    KX_SYNC_ON,
+    KX_SYNC_REMOTE_APPLY,
+};
 
 struct kx_sink_config {
     char *name; /* default: its type, with -2, -3 ... when there are several */
@@ -158,6 +168,12 @@ struct kx_sink_config {
     struct {
         char *path;
     } sqlite;
+    struct {
+        struct kx_secret conn; /* URI or "key=value ..."; it may have a password in it */
+        struct kx_secret password;
+        enum kx_switch pooler;
+        enum kx_sync_commit synchronous_commit;
+    } postgres;
 };
 
 /* What a replayed frame counts as received at. */
