@@ -38,6 +38,9 @@ enum kx_mac_case { KX_MAC_UPPER, KX_MAC_LOWER };
 enum kx_format { KX_FORMAT_TEXT, KX_FORMAT_JSON, KX_FORMAT_CSV, KX_FORMAT_SIMPLE };
 enum kx_compat { KX_COMPAT_NONE, KX_COMPAT_SCRIPT };
 enum kx_switch { KX_AUTO, KX_ON, KX_OFF };
+/* Who makes and completes a database's tables: we, or somebody else whom we check, or ask nothing.
+ */
+enum kx_migrate { KX_MIGRATE_AUTO, KX_MIGRATE_CHECK, KX_MIGRATE_OFF };
 
 /* How TLS is spoken to one end. Empty strings are never stored: absent is NULL. */
 struct kx_tls_config {

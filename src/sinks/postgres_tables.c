@@ -3,7 +3,6 @@
  */
 #include "sinks/postgres_tables.h"
 
-#include "base/error.h"
 #include <string.h>
 
 #define FIELD(id, text, what)                                                                      \
@@ -124,25 +123,37 @@ static const struct kx_postgres_column_info meta[] = {
 static const struct kx_postgres_table_info tables[KX_PG_TABLES] = {
     [KX_PG_DEVICES] = {.name = "kismet_devices",
                        .key = "mac_addr",
+                       .key_set = "mac_addr",
                        .tail = "",
                        .with = ROOM_ON_THE_PAGE,
                        TABLE(devices)},
     [KX_PG_DEVICE_SOURCES] = {.name = "kismet_device_sources",
                               .key = "source, mac_addr",
+                              .key_set = "mac_addr, source",
                               .tail = "PRIMARY KEY (source, mac_addr)",
                               .with = ROOM_ON_THE_PAGE,
                               TABLE(device_sources)},
     [KX_PG_HISTORY] = {.name = "kismet_device_history",
                        .key = "source, mac_addr, time",
+                       .key_set = "mac_addr, source, time",
                        .tail = "UNIQUE (source, mac_addr, time)",
                        .with = "",
                        TABLE(history)},
-    [KX_PG_EVENTS] =
-        {.name = "kismet_events", .key = "event_uid", .tail = "", .with = "", TABLE(events)},
-    [KX_PG_SOURCES] =
-        {.name = "kismet_sources", .key = "source", .tail = "", .with = "", TABLE(sources)},
+    [KX_PG_EVENTS] = {.name = "kismet_events",
+                      .key = "event_uid",
+                      .key_set = "event_uid",
+                      .tail = "",
+                      .with = "",
+                      TABLE(events)},
+    [KX_PG_SOURCES] = {.name = "kismet_sources",
+                       .key = "source",
+                       .key_set = "source",
+                       .tail = "",
+                       .with = "",
+                       TABLE(sources)},
     [KX_PG_META] = {.name = "kismet_export_meta",
                     .key = "schema_version",
+                    .key_set = "schema_version",
                     .tail = "",
                     .with = "",
                     TABLE(meta)},

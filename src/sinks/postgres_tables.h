@@ -9,6 +9,7 @@
 #define KX_SINKS_POSTGRES_TABLES_H
 
 #include "base/buf.h"
+#include "base/error.h"
 #include "record/record.h"
 #include <stdbool.h>
 #include <stddef.h>
@@ -49,6 +50,10 @@ enum kx_postgres_column {
     KX_PC_COLUMNS
 };
 #define KX_PC_BIT(column) (1ull << (column))
+static inline bool kx_postgres_is_field(unsigned column)
+{
+    return column < KX_FIELDS;
+}
 
 enum kx_postgres_type {
     KX_PT_NONE, /* the column is not there */
@@ -72,7 +77,7 @@ enum {
 };
 
 struct kx_postgres_column_info {
-    enum kx_postgres_column column;
+    unsigned column; /* enum kx_field or enum kx_postgres_column */
     const char *name;
     const char *declared; /* type and more, as CREATE TABLE says it */
     enum kx_postgres_type type;
@@ -82,9 +87,10 @@ struct kx_postgres_column_info {
 
 struct kx_postgres_table_info {
     const char *name;
-    const char *key;  /* the columns of the unique key, in the order of CREATE TABLE */
-    const char *tail; /* behind the columns in CREATE TABLE */
-    const char *with; /* behind its parenthesis */
+    const char *key;     /* the columns of the unique key, in the order of its index */
+    const char *key_set; /* the same in the alphabet's */
+    const char *tail;    /* behind the columns in CREATE TABLE */
+    const char *with;    /* behind its parenthesis */
     const struct kx_postgres_column_info *columns;
     size_t count;
 };
@@ -102,13 +108,26 @@ enum kx_postgres_type kx_postgres_type_of(uint32_t oid, bool modified);
 bool kx_postgres_type_takes(const struct kx_postgres_column_info *column,
                             enum kx_postgres_type type);
 
+/* A column that the configuration asks for beside ours (extra_fields), in the devices' tables. */
+enum { KX_POSTGRES_EXTRAS_MAX = 32 };
+struct kx_postgres_extra {
+    const char *name;
+    enum kx_postgres_type type;
+};
+struct kx_postgres_extras {
+    const struct kx_postgres_extra *items;
+    size_t count; /* at most KX_POSTGRES_EXTRAS_MAX */
+};
+
 /* What a database has of one table. */
 struct kx_postgres_table_state {
     bool exists;
-    bool has_key;                 /* a unique index on exactly our key */
-    bool hypertable;              /* TimescaleDB's */
+    bool has_key;    /* a unique index on exactly our key */
+    bool hypertable; /* TimescaleDB's */
+    bool owned;      /* our role is its owner */
+    bool may_delete;
     uint64_t columns;             /* KX_PC_BIT of those that exist and can be written */
-    uint32_t extras;              /* bit i: the column of kx_postgres_schema_params.extras[i] */
+    uint32_t extras;              /* bit i: the column of extras.items[i] */
     uint8_t types[KX_PC_COLUMNS]; /* enum kx_postgres_type; KX_PT_NONE = not there */
 };
 
@@ -117,6 +136,8 @@ struct kx_postgres_tables {
     char prefix[KX_POSTGRES_PREFIX_MAX]; /* "\"public\".": before every table's name */
     struct kx_postgres_table_state table[KX_PG_TABLES];
     char timescale[KX_POSTGRES_IDENTIFIER_MAX]; /* the extension's schema; "" = it is not there */
+    char
+        warning[KX_ERROR_TEXT_MAX]; /* what is not as it should be, though it works; "" = nothing */
 };
 
 /* Puts an identifier in double quotes. */
