@@ -82,6 +82,13 @@ struct kx_history_config {
     uint64_t retention_ns; /* 0 = for ever */
 };
 
+/* How long rows are kept; 0 = for ever. */
+struct kx_retention_config {
+    uint64_t devices_ns;
+    uint64_t history_ns; /* 0 = as the history's own retention says */
+    uint64_t events_ns;
+};
+
 /* A number that may be absent, and below 0. */
 struct kx_real {
     double value;
@@ -173,6 +180,10 @@ struct kx_sink_config {
         struct kx_secret password;
         enum kx_switch pooler;
         enum kx_sync_commit synchronous_commit;
+        char *schema; /* NULL = where the search_path leads */
+        enum kx_migrate migrate;
+        struct kx_strings indexes; /* columns of kismet_devices */
+        struct kx_retention_config retention;
     } postgres;
 };
 

@@ -3,9 +3,13 @@
  */
 #include "config/table.h"
 
+#include "config/check.h"
+
 static const char *const switches[] = {"auto", "on", "off", NULL};
 static const char *const sync_commits[] = {"server", "off",          "local", "remote_write",
                                            "on",     "remote_apply", NULL};
+
+static const char *const migrations[] = {"auto", "check", "off", NULL};
 
 static const struct kx_option rows[] = {
     {.key = "conn",
@@ -61,5 +65,65 @@ static const struct kx_option rows[] = {
      .choices = sync_commits,
      .fallback = "server",
      .help = "When a batch counts as written; off is faster, and a server that crashes loses some"},
+    {.key = "schema",
+     .kind = KX_OPTION_TEXT,
+     .scope = KX_SCOPE_POSTGRES,
+     IN_SINK(postgres.schema),
+     .check = kx_check_schema,
+     .reload = KX_RELOAD_REOPEN,
+     .fallback_words = "where the search_path leads",
+     .help = "The schema of the tables; one that is not there is made"},
+    {.key = "migrate",
+     .kind = KX_OPTION_CHOICE,
+     .scope = KX_SCOPE_POSTGRES,
+     IN_SINK(postgres.migrate),
+     .reload = KX_RELOAD_REOPEN,
+     .choices = migrations,
+     .fallback = "auto",
+     .help =
+         "Make and complete the tables (auto), demand them (check), or take what is there (off)"},
+    {.key = "indexes",
+     .kind = KX_OPTION_LIST,
+     .scope = KX_SCOPE_POSTGRES,
+     IN_SINK(postgres.indexes),
+     .check = kx_check_indexes,
+     .reload = KX_RELOAD_REOPEN,
+     .fallback_words = "none",
+     .help = "Columns of kismet_devices to index, of last_seen and phy_type; each makes writing "
+             "slower"},
+    {.key = "retention",
+     .kind = KX_OPTION_SECTION,
+     .scope = KX_SCOPE_POSTGRES,
+     .child = KX_SCOPE_RETENTION,
+     IN_SINK(postgres.retention),
+     .reload = KX_RELOAD_REOPEN,
+     .fallback_words = "off",
+     .help = "Delete what is older, a few rows at a time"},
+    {.key = "devices",
+     .kind = KX_OPTION_DURATION,
+     .scope = KX_SCOPE_RETENTION,
+     IN_RETENTION(devices_ns),
+     .min = HOUR,
+     .max = 3650 * DAY,
+     .zero = "off",
+     .fallback = "off",
+     .help = "Devices that were not heard for so long"},
+    {.key = "history",
+     .kind = KX_OPTION_DURATION,
+     .scope = KX_SCOPE_RETENTION,
+     IN_RETENTION(history_ns),
+     .min = HOUR,
+     .max = 3650 * DAY,
+     .fallback_words = "as history.retention says",
+     .help = "Rows of the history, also while no history is kept"},
+    {.key = "events",
+     .kind = KX_OPTION_DURATION,
+     .scope = KX_SCOPE_RETENTION,
+     IN_RETENTION(events_ns),
+     .min = HOUR,
+     .max = 3650 * DAY,
+     .zero = "off",
+     .fallback = "off",
+     .help = "Events, by their event_time"},
 };
 const struct kx_option_rows kx_rows_postgres = KX_OPTION_ROWS(rows);
