@@ -213,8 +213,8 @@ static void put_first_seen(struct kx_buf *sql)
                   YEAR_2000_S);
 }
 
-/* Whether anything changed, beginning with what nearly always did. heard_at alone counts from a
- * second on: it is corrected when the server's clock becomes known. */
+/* Whether anything changed, beginning with what nearly always did. heard_at belongs to last_seen;
+ * beside it, it counts from a second on: it is corrected when the server's clock becomes known. */
 static void put_changed(struct making *making, enum kx_postgres_table table, uint64_t columns)
 {
     struct kx_buf *sql = &making->sql;
@@ -237,7 +237,7 @@ static void put_changed(struct making *making, enum kx_postgres_table table, uin
     put_heard_new(making, table, "EXCLUDED");
     kx_buf_text(sql, " > ");
     put_heard(making, table, "t");
-    kx_buf_text(sql, " + interval '1 second')");
+    kx_buf_text(sql, (columns & BIT(KX_F_LAST_SEEN)) != 0 ? " + interval '1 second')" : ")");
 }
 
 /* --- upserts --- */
