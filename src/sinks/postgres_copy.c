@@ -4,7 +4,7 @@
 #include "sinks/postgres_copy.h"
 
 #include "base/text.h"
-#include "sinks/encode_mac.h"
+#include "encode/mac.h"
 #include <endian.h>
 #include <math.h>
 #include <string.h>
