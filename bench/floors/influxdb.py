@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Lines a second into VictoriaMetrics and InfluxDB 1.x: the sink against one curl process that posts
-the same batches, encoded before, over one connection; in turn, each time into a fresh server.
+the same batches, encoded before, over one connection; in turn (A B B A ...), each time into a fresh server.
 
     bench/floors/influxdb.py BUILD [runs]
 
@@ -23,7 +23,7 @@ os.environ["KX_BUILD"] = sys.argv[1] if len(sys.argv) > 1 else ""
 import influx  # noqa: E402
 
 LINES = 5000
-BATCHES = {"VictoriaMetrics": 100, "InfluxDB 1.x": 40}
+BATCHES = {"VictoriaMetrics": 40, "InfluxDB 1.x": 15}
 
 
 def cpu_of(pid):
@@ -97,8 +97,8 @@ def measure(kind, bench, directory, runs):
     batches = BATCHES[kind]
     rates = {"curl": [], "sink": []}
     cpus = {"curl": [], "sink": [], "server": []}
-    for _ in range(runs):
-        for who in ("curl", "sink"):
+    for run in range(runs):
+        for who in ("curl", "sink") if run % 2 == 0 else ("sink", "curl"):
             with Fresh(kind) as fresh:
                 begun = cpu_of(fresh.server.pid)
                 if who == "curl":
