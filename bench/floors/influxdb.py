@@ -56,7 +56,7 @@ def curl(directory, url, batches):
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     words = [line.split() for line in run.stdout.splitlines()]
     assert len(words) == batches and {w[0] for w in words} == {"204"}, run.stdout[-500:]
-    assert sum(int(w[2]) for w in words) == 1, "one connection"
+    assert sum(int(w[2]) for w in words) <= 2, "kept alive (VictoriaMetrics closes one by its age)"
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return took, cpu
 
