@@ -177,11 +177,22 @@ static void set_state(struct kx_sender *sender,
 
 /* --- settling --- */
 
+/* How long after their receipt records are confirmed. */
+static void observe_freshness(struct kx_sender *sender, struct kx_sealed *sealed, int64_t wall_ns)
+{
+    if (sender->params.histograms != NULL && sender->params.fresh)
+        kx_sealed_observe(sealed, sender->params.histograms, wall_ns);
+}
+
 /* Counts what the far end confirmed, in this batch and in the one that a sink may have begun.
  * Returns how many of this batch; *ret_ahead: of the other. */
-static uint32_t settle_done(struct kx_sender *sender, struct kx_sealed *first, uint32_t *ret_ahead)
+static uint32_t
+settle_done(struct kx_sender *sender, struct kx_sealed *first, int64_t wall_ns, uint32_t *ret_ahead)
 {
     struct kx_counters *counters = sender->params.env.counters;
+    observe_freshness(sender, first, wall_ns);
+    if (sender->view.next != NULL)
+        observe_freshness(sender, kx_queue_second(sender->params.queue), wall_ns);
     uint32_t settled = kx_sealed_settle_done(first, counters);
     *ret_ahead = 0;
     if (sender->view.next != NULL)
@@ -242,6 +253,16 @@ condemn(struct kx_sender *sender, struct kx_sealed *sealed, uint64_t now_ns, int
     sender->letters_failed = failed;
 }
 
+/* kx_batch_drop, of the batch that is being delivered. */
+static void drop(struct kx_batch *batch, uint32_t i, enum kx_counter reason)
+{
+    struct kx_sender *sender = batch->engine;
+    struct kx_sealed *sealed = kx_queue_first(sender->params.queue);
+    KX_ASSERT(i < sealed->records && batch->done == sealed->store.done);
+    if (kx_sealed_settle(sealed, i, sender->params.env.counters, reason))
+        kx_queue_settled(sender->params.queue, 1);
+}
+
 static void discard_from_now(struct kx_sender *sender, enum kx_counter discard_as)
 {
     if (sender->discarding)
@@ -254,6 +275,8 @@ static void finish_batch(struct kx_sender *sender, struct kx_sealed *sealed)
 {
     if (sealed->delivered > 0)
         kx_count(sender->params.env.counters, KX_C_BATCHES, 1);
+    if (sender->params.histograms != NULL)
+        kx_histogram_observe(sender->params.histograms, KX_H_BATCH_RECORDS, sealed->records, 1);
     kx_queue_finish(sender->params.queue);
 }
 
@@ -373,13 +396,15 @@ static void conclude_delivery(struct kx_sender *sender,
         for (uint32_t i = sender->view.first; i < sender->view.end; i++)
             kx_batch_mark(&sender->view, i);
     uint32_t ahead;
-    uint32_t delivered = settle_done(sender, sealed, &ahead);
+    uint32_t delivered = settle_done(sender, sealed, wall_ns, &ahead);
     sender->report.called = true;
     sender->report.outcome = outcome;
     sender->report.sequence = sealed->sequence;
     sender->report.records = sender->view.end - sender->view.first;
     sender->report.delivered = delivered;
     sender->report.took_ns = now_ns - sender->called_ns;
+    if (sender->params.histograms != NULL)
+        kx_histogram_observe(sender->params.histograms, KX_H_LATENCY, sender->report.took_ns, 1);
     sender->report.age_ns = now_ns - sealed->opened_ns;
     if (outcome != KX_SENT)
         sender->report.err = &sender->err;
@@ -496,6 +521,8 @@ deliver(struct kx_sender *sender, struct kx_sealed *sealed, uint64_t now_ns, int
     view->retry_after_ns = view->bytes_max = 0; /* as it was left when it was another's `next` */
     view->reason[0] = '\0';
     view->next = batch_behind(sender);
+    view->drop = drop;
+    view->engine = sender;
     struct kx_call call;
     begin_call(sender, now_ns, &call);
     sender->outcome = sender->params.ops->deliver(sender->self, view, &call, &sender->err);
