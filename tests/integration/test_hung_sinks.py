@@ -50,15 +50,18 @@ def test_every_sink_hangs(started, tmp_path, dead, disk):
         "batch: {interval: 100ms}}\n"
         for name in ("bad-1", "bad-2", "bad-3")
     )
-    config.write_text(f"sources: [{{name: test, url: '{sim.url}', rate: 1s}}]\nsinks:\n{sinks}")
+    config.write_text(
+        f"sources: [{{name: test, url: '{sim.url}', rate: 1s}}]\nsinks:\n{sinks}"
+        "  - {type: console}\n"  # a witness: what it has printed was taken in
+    )
     exporter = started(Exporter, "--config", config, env=disk)
-    exporter.streaming()
+    wait_for(lambda: exporter.stdout().count("Device: ") >= 100, what="every device")
     wait_for(
         lambda: all((dead / f"bad-{i}.db").exists() for i in (1, 2, 3)),
         what="each sink is in its call",
     )
     totals = stop(exporter)
-    assert len(totals) == 3
+    assert totals.pop("console")["pending"] == 0 and len(totals) == 3
     for t in totals.values():
         assert t["delivered"] == 0 and t["pending"] > 0
     assert "left behind: sink bad-" in exporter.stderr()
