@@ -412,9 +412,10 @@ static enum kx_code create_context(struct kx_server *server, struct kx_error *er
         .server_string = "kismet-export",
         .max_http_header_data = REQUEST_BYTES_MAX,
         .max_http_header_pool = CONNECTIONS_MAX,
-        .timeout_secs = DEADLINE_S,
-        .timeout_secs_ah_idle = DEADLINE_S,
-        .keepalive_timeout = DEADLINE_S,
+        /* Our own deadline comes first, and counts. */
+        .timeout_secs = 2 * DEADLINE_S,
+        .timeout_secs_ah_idle = 2 * DEADLINE_S,
+        .keepalive_timeout = 2 * DEADLINE_S,
         .fd_limit_per_thread = CONNECTIONS_MAX + 8,
         .options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS,
     };

@@ -115,7 +115,7 @@ def test_metrics_are_those_of_the_document(started, tmp_path):
     rows = re.findall(r"^\| `(\w+)` \| (\w+) \| ([^|]*) \|", document, re.MULTILINE)
     documented = {name: (kind, set(re.findall(r"\w+", words))) for name, kind, words in rows}
     assert documented == {name: (kind, labels[name]) for name, kind in served.items()}
-    members = set(re.findall(r"^\| `([a-z_.\[\]]+)` \| [^|]*\|$", document, re.MULTILINE))
+    members = set(re.findall(r"^\| `([a-z_.0-9\[\]]+)` \| [^|]*\|$", document, re.MULTILINE))
     assert members == set(paths(port.status()))
     exporter.finish()
 
