@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from campaign import configure, launch, source
+from campaign import configure, count, launch, source
 from harness import ROOT, SLOW, TERMS, Exporter, Sim, wait_for
 from ports import Port, account, imbalance, parse, total
 
@@ -463,6 +463,7 @@ def test_two_instances_side_by_side(started, tmp_path):
     sim = started(Sim, "--devices", "50", "--change", "50")
     # Whoever has the default port, we or somebody else on this machine: it is taken.
     with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             s.bind(("127.0.0.1", 2502))
             s.listen()
@@ -475,7 +476,8 @@ def test_two_instances_side_by_side(started, tmp_path):
             assert "127.0.0.1:2502: cannot listen there" in exporter.stderr()
             assert "--stats-listen 127.0.0.1:2503" in exporter.stderr()
         for exporter in (first, second):
-            assert exporter.finish()["sqlite"]["delivered"] > 0
+            wait_for(lambda: count(exporter.db) == 50, what="50 devices")
+            assert exporter.finish()["sqlite"]["delivered"] >= 50
 
 
 @pytest.mark.parametrize("place", ["example.net:80", "127.0.0.1", "2502"])
