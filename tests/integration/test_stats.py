@@ -77,6 +77,14 @@ def test_the_account_balances_at_every_scrape(started, tmp_path):
     terms = {sink: account(metrics, sink) for sink in ("db", "lines")}
     assert all(imbalance(t) == 0 for t in terms.values()), terms
     assert all(t["delivered"] > 0 for t in terms.values()), terms
+    for sink, t in terms.items():
+        # Each record that was confirmed is in the histograms, and none but those.
+        assert total(metrics, "freshness_seconds_count", sink=sink) == t["delivered"]
+        assert total(metrics, "batch_records_sum", sink=sink) == t["delivered"]
+        assert total(metrics, "batch_records_count", sink=sink) == total(
+            metrics, "batches_delivered_total", sink=sink
+        )
+        assert total(metrics, "delivery_latency_seconds_count", sink=sink) > 0
     # What the port said last is what the log says in the end.
     assert exporter.finish() == terms
 
