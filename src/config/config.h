@@ -38,6 +38,9 @@ enum kx_mac_case { KX_MAC_UPPER, KX_MAC_LOWER };
 enum kx_format { KX_FORMAT_TEXT, KX_FORMAT_JSON, KX_FORMAT_CSV, KX_FORMAT_SIMPLE };
 enum kx_compat { KX_COMPAT_NONE, KX_COMPAT_SCRIPT };
 enum kx_switch { KX_AUTO, KX_ON, KX_OFF };
+/* Who makes and completes a database's tables: we, or somebody else whom we check, or ask nothing.
+ */
+enum kx_migrate { KX_MIGRATE_AUTO, KX_MIGRATE_CHECK, KX_MIGRATE_OFF };
 
 /* How TLS is spoken to one end. Empty strings are never stored: absent is NULL. */
 struct kx_tls_config {
@@ -77,6 +80,13 @@ struct kx_history_config {
     bool on; /* first: `history: true` is short for it */
     uint64_t min_interval_ns;
     uint64_t retention_ns; /* 0 = for ever */
+};
+
+/* How long rows are kept; 0 = for ever. */
+struct kx_retention_config {
+    uint64_t devices_ns;
+    uint64_t history_ns; /* 0 = as the history's own retention says */
+    uint64_t events_ns;
 };
 
 /* A number that may be absent, and below 0. */
@@ -139,7 +149,13 @@ struct kx_dead_letter_config {
     uint64_t bytes;
 };
 
-enum kx_sink_type { KX_SINK_CONSOLE, KX_SINK_SQLITE, KX_SINK_INFLUXDB, KX_SINK_TYPES };
+enum kx_sink_type {
+    KX_SINK_CONSOLE,
+    KX_SINK_SQLITE,
+    KX_SINK_POSTGRES,
+    KX_SINK_INFLUXDB,
+    KX_SINK_TYPES,
+};
 
 enum kx_influx_api { KX_INFLUX_V2, KX_INFLUX_V1, KX_INFLUX_V3 };
 enum kx_influx_precision { KX_INFLUX_NS, KX_INFLUX_US, KX_INFLUX_MS, KX_INFLUX_S };
@@ -157,6 +173,16 @@ struct kx_influxdb_config {
     enum kx_influx_time timestamp;
     enum kx_influx_mac mac_as;
     enum kx_switch gzip; /* auto = to another host */
+};
+
+/* When a COMMIT is confirmed; as the server does by itself, or by PostgreSQL's own words. */
+enum kx_sync_commit {
+    KX_SYNC_SERVER,
+    KX_SYNC_OFF,
+    KX_SYNC_LOCAL,
+    KX_SYNC_REMOTE_WRITE,
+    KX_SYNC_ON,
+    KX_SYNC_REMOTE_APPLY,
 };
 
 struct kx_sink_config {
@@ -182,6 +208,16 @@ struct kx_sink_config {
         char *path;
     } sqlite;
     struct kx_influxdb_config influxdb;
+    struct {
+        struct kx_secret conn; /* URI or "key=value ..."; it may have a password in it */
+        struct kx_secret password;
+        enum kx_switch pooler;
+        enum kx_sync_commit synchronous_commit;
+        char *schema; /* NULL = where the search_path leads */
+        enum kx_migrate migrate;
+        struct kx_strings indexes; /* columns of kismet_devices */
+        struct kx_retention_config retention;
+    } postgres;
 };
 
 /* enum kx_log_level's words, and one more. */

@@ -38,12 +38,14 @@ enum kx_scope {
     KX_SCOPE_CONSOLE,   /* one kind's own */
     KX_SCOPE_SQLITE,
     KX_SCOPE_INFLUXDB,
+    KX_SCOPE_POSTGRES,
     KX_SCOPE_BATCH,
     KX_SCOPE_FILTER,
     KX_SCOPE_GEOFENCE,
     KX_SCOPE_DELTA,
     KX_SCOPE_DEAD_LETTER,
     KX_SCOPE_HISTORY,
+    KX_SCOPE_RETENTION,
     KX_SCOPES,
 };
 
@@ -82,6 +84,7 @@ enum kx_option_group {
     KX_GROUP_TABLES,
     KX_GROUP_SQLITE,
     KX_GROUP_INFLUXDB,
+    KX_GROUP_POSTGRES,
     KX_GROUP_REPLAY, /* and capture */
     KX_GROUP_LIMITS,
     KX_GROUP_PROGRAM,
