@@ -74,13 +74,7 @@ static void set_up(struct postgres_sink *sink,
         .history = &config->tables.history,
         .synchronous_commit = config->postgres.synchronous_commit,
     };
-    sink->schema = (struct kx_postgres_schema_params){
-        .migrate = KX_MIGRATE_AUTO,
-        .fields = kx_sink_fields(config),
-        .per_source = per_source,
-        .history = config->tables.history.on,
-        .events = true,
-    };
+    kx_postgres_schema_params_init(&sink->schema, config, env->config);
     kx_buf_init(&sink->sources, SOURCES_BYTES_MAX);
 }
 
