@@ -282,7 +282,9 @@ void kx_postgres_find_gaps(struct kx_postgres_findings *findings,
             struct kx_postgres_finding *finding = add(&look, false);
             say(finding->text, "the role may not delete from %s: its old rows stay",
                 look.info->name);
-            say(finding->remedy, "GRANT DELETE ON %s TO the role", look.name);
+            char role[KX_POSTGRES_PREFIX_MAX];
+            quote(catalog->role, role, sizeof role);
+            say(finding->remedy, "GRANT DELETE ON %s TO %s", look.name, role);
         }
         if (table == KX_PG_EVENTS && !look.seen->has_key) {
             struct kx_postgres_finding *finding = add(&look, false);
