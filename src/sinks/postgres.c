@@ -75,7 +75,9 @@ static void set_up(struct postgres_sink *sink,
         .synchronous_commit = config->postgres.synchronous_commit,
     };
     sink->schema = (struct kx_postgres_schema_params){
-        .migrate = KX_MIGRATE_AUTO,
+        .migrate = config->postgres.migrate,
+        .schema = config->postgres.schema,
+        .indexes = &config->postgres.indexes,
         .fields = kx_sink_fields(config),
         .per_source = per_source,
         .history = config->tables.history.on,
