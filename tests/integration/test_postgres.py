@@ -256,6 +256,9 @@ def test_hostile_names(started, tmp_path, database):  # noqa: F811
         raw.text("monitor", frame)
         want[mac] = text
     wait_for(lambda: count(database) == len(want), what="every device")
-    rows = database.rows("SELECT mac_addr, name FROM kismet_devices")
-    assert {r["mac_addr"]: r["name"] for r in rows} == want
+    # In hexadecimal: psql does not print every character.
+    rows = database.rows("SELECT mac_addr, encode(convert_to(name, 'UTF8'), 'hex') AS name"
+                         " FROM kismet_devices")  # fmt: skip
+    found = {r["mac_addr"]: r["name"] and bytes.fromhex(r["name"]).decode() for r in rows}
+    assert found == want
     assert exporter.finish()["pg"]["dead_lettered"] == 0
