@@ -3,10 +3,11 @@
  */
 #include "config/table.h"
 
-const char *const kx_sink_types[] = {"console", "sqlite", "postgres", NULL};
+const char *const kx_sink_types[] = {"console", "sqlite", "postgres", "influxdb", NULL};
 
 static const struct kx_option_rows *const groups[] = {
     &kx_rows_program,
+    &kx_rows_stats,
     /* a source */
     &kx_rows_source,
     &kx_rows_source_tls,
@@ -16,6 +17,7 @@ static const struct kx_option_rows *const groups[] = {
     &kx_rows_delta,
     /* several kinds of sinks */
     &kx_rows_tables,
+    &kx_rows_transport,
     /* one kind each */
     &kx_rows_console,
     &kx_rows_sqlite,
