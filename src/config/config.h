@@ -153,19 +153,9 @@ struct kx_dead_letter_config {
 enum kx_sink_type {
     KX_SINK_CONSOLE,
     KX_SINK_SQLITE,
-    KX_SINK_POSTGRES,
     KX_SINK_INFLUXDB,
+    KX_SINK_POSTGRES,
     KX_SINK_TYPES
-};
-
-/* When a COMMIT is confirmed; as the server does by itself, or by PostgreSQL's own words. */
-enum kx_sync_commit {
-    KX_SYNC_SERVER,
-    KX_SYNC_OFF,
-    KX_SYNC_LOCAL,
-    KX_SYNC_REMOTE_WRITE,
-    KX_SYNC_ON,
-    KX_SYNC_REMOTE_APPLY,
 };
 
 enum kx_influx_api { KX_INFLUX_V2, KX_INFLUX_V1, KX_INFLUX_V3 };
@@ -184,6 +174,16 @@ struct kx_influxdb_config {
     enum kx_influx_time timestamp;
     enum kx_influx_mac mac_as;
     enum kx_switch gzip; /* auto = to another host */
+};
+
+/* When a COMMIT is confirmed; as the server does by itself, or by PostgreSQL's own words. */
+enum kx_sync_commit {
+    KX_SYNC_SERVER,
+    KX_SYNC_OFF,
+    KX_SYNC_LOCAL,
+    KX_SYNC_REMOTE_WRITE,
+    KX_SYNC_ON,
+    KX_SYNC_REMOTE_APPLY,
 };
 
 struct kx_sink_config {
@@ -208,6 +208,7 @@ struct kx_sink_config {
     struct {
         char *path;
     } sqlite;
+    struct kx_influxdb_config influxdb;
     struct {
         struct kx_secret conn; /* URI or "key=value ..."; it may have a password in it */
         struct kx_secret password;
@@ -218,7 +219,6 @@ struct kx_sink_config {
         struct kx_strings indexes; /* columns of kismet_devices */
         struct kx_retention_config retention;
     } postgres;
-    struct kx_influxdb_config influxdb;
 };
 
 /* enum kx_log_level's words, and one more. */

@@ -305,7 +305,7 @@ static void refuses_shapes(void **state)
         {"sinks:\n  - type:\n", 2, "a sink without a type"},
         {"sinks:\n  - type: webhook\n", 2,
          "type: the webhook sink is not built in yet in " KX_VERSION
-         "; sinks: console, sqlite, postgres, influxdb"},
+         "; sinks: console, sqlite, influxdb, postgres"},
         {"sinks:\n  - path: x\n    type: sqlit\n", 3, "did you mean 'sqlite'?"},
         {"log: debug\n", 1,
          "log: wants keys of its own: write them indented on the lines below it "
@@ -616,7 +616,7 @@ static void refuses_lines(void **state)
         {NULL, "--kismet-port 0", "--kismet-port: 0 is out of range (1 to 65535)"},
         {NULL, "--export-type webhook",
          "--export-type: the webhook sink is not built in yet in " KX_VERSION
-         "; sinks: console, sqlite, postgres, influxdb"},
+         "; sinks: console, sqlite, influxdb, postgres"},
         {NULL, "--export-type ,", "--export-type: the list is empty: write one word at least"},
         {NULL, "--sqlite-path x",
          "--sqlite-path is for the sqlite sink, which does not run: add sqlite to --export-type"},
