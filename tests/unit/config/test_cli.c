@@ -124,7 +124,8 @@ static void refusals(void **state)
         {"--onc=4", "--once takes no value"},
         {"runn", "'runn' is no command, did you mean 'run'? (run, replay FILE, check, probe, "
                  "schema, login): try --help"},
-        {"stop", "'stop' is no command (run, replay FILE, check, probe, schema, login): try --help"},
+        {"stop",
+         "'stop' is no command (run, replay FILE, check, probe, schema, login): try --help"},
         {"my.yaml", "'my.yaml' is no command: write --config my.yaml"},
         {"a.ndjson.zst", "'a.ndjson.zst' is no command: write replay a.ndjson.zst"},
         {"run fast", "'fast' is a word too many after 'run': try --help"},
@@ -137,13 +138,10 @@ static void refusals(void **state)
         {"--sink db", "--sink is not for 'run': leave it out"},
         {"login --once", "--once is not for 'login': leave it out"},
         {"--key-file f", "--key-file is not for 'run': leave it out"},
-        {"--postgres-conn x",
-         "--postgres-conn: the postgres sink is not built in yet in " KX_VERSION
-         "; sinks: console, sqlite, influxdb"},
         {"--mqtt-host=h", "--mqtt-host: the mqtt sink is not built in yet in " KX_VERSION
-                          "; sinks: console, sqlite, influxdb"},
+                          "; sinks: console, sqlite, influxdb, postgres"},
         {"--server-port 1", "--server-port: the socket sink is not built in yet in " KX_VERSION
-                            "; sinks: console, sqlite, influxdb"},
+                            "; sinks: console, sqlite, influxdb, postgres"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct words words;
