@@ -29,7 +29,6 @@ enum kx_command {
     KX_COMMAND_REPLAY, /* kismet-export replay FILE */
     KX_COMMAND_CHECK,  /* read the configuration, say what it means, exit */
     KX_COMMAND_PROBE,  /* test every source and every sink, say what is wrong */
-    KX_COMMAND_SCHEMA, /* print the SQL that a sink's database wants */
     KX_COMMAND_LOGIN,  /* kismet-export login [URL]: make an API key */
 };
 
@@ -153,9 +152,9 @@ struct kx_dead_letter_config {
 enum kx_sink_type {
     KX_SINK_CONSOLE,
     KX_SINK_SQLITE,
-    KX_SINK_INFLUXDB,
     KX_SINK_POSTGRES,
-    KX_SINK_TYPES
+    KX_SINK_INFLUXDB,
+    KX_SINK_TYPES,
 };
 
 enum kx_influx_api { KX_INFLUX_V2, KX_INFLUX_V1, KX_INFLUX_V3 };
@@ -275,7 +274,6 @@ struct kx_config {
     struct kx_capture_config capture;
     struct kx_stats_config stats;
     struct kx_login_config login;
-    char *schema_sink; /* --sink: whose SQL `schema` prints; NULL = not given */
     bool once;
     uint64_t duration_ns; /* 0 = until a signal */
     uint64_t ring_bytes;
