@@ -65,6 +65,9 @@ struct kx_batch {
      * Rejections running with one reason are a wrong configuration, not bad records. Empty = err's
      * code and text are compared. */
     char reason[KX_REASON_MAX];
+    /* The engine's, for kx_batch_drop; NULL where nobody counts. */
+    void (*drop)(struct kx_batch *batch, uint32_t i, enum kx_counter reason);
+    void *engine;
 };
 
 static inline const struct kx_record *kx_batch_record(const struct kx_batch *batch, uint32_t i)
@@ -80,6 +83,17 @@ static inline bool kx_batch_done(const struct kx_batch *batch, uint32_t i)
 static inline void kx_batch_mark(struct kx_batch *batch, uint32_t i)
 {
     batch->done[i / 64] |= 1ull << (i % 64);
+}
+
+/* The record is out for good without having been delivered, and without a doubt about the others:
+ * no datagram holds it, say. It counts as dropped for that reason (a SENDER's
+ * records_dropped_total), is never sent again, and its device will be told anew. What the far end
+ * refuses is KX_REJECTED instead, and isolated. */
+static inline void kx_batch_drop(struct kx_batch *batch, uint32_t i, enum kx_counter reason)
+{
+    if (batch->drop != NULL)
+        batch->drop(batch, i, reason);
+    kx_batch_mark(batch, i);
 }
 
 /* What the program lends a sink for its life. */

@@ -27,6 +27,27 @@ enum kx_code kx_check_name(void *field, struct kx_error *err)
     return KX_OK;
 }
 
+enum kx_code kx_check_host(void *field, struct kx_error *err)
+{
+    char **text = field;
+    struct kx_url url;
+    if (strstr(*text, "://") != NULL)
+        return kx_error_set(err, KX_ERR_CONFIG, 0,
+                            "a host name or an IP address is wanted, without a scheme");
+    enum kx_code code = kx_url_parse(*text, &url, err);
+    if (code != KX_OK)
+        return code;
+    if (url.port_given || url.prefix[0] != '\0')
+        return kx_error_set(err, KX_ERR_CONFIG, 0,
+                            "only the host belongs here: the port is an option of its own");
+    char *bare = strdup(url.host);
+    if (bare == NULL)
+        return kx_error_set(err, KX_ERR_NOMEM, 0, "no memory for a host name");
+    free(*text);
+    *text = bare;
+    return KX_OK;
+}
+
 enum kx_code kx_check_url(void *field, struct kx_error *err)
 {
     char **text = field;

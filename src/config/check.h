@@ -12,6 +12,8 @@
 
 /* char *: a name that logs, labels and topics carry: 1 to KX_NAME_BYTES_MAX bytes of UTF-8. */
 enum kx_code kx_check_name(void *field, struct kx_error *err);
+/* char *: a host name or an IP address; an IPv6 address loses its brackets. */
+enum kx_code kx_check_host(void *field, struct kx_error *err);
 /* char *: an address; becomes its full form. */
 enum kx_code kx_check_url(void *field, struct kx_error *err);
 /* char *: a Kismet view, which becomes part of a path. */

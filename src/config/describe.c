@@ -70,6 +70,19 @@ static void describe_source(const struct kx_source_config *source, struct kx_buf
     kx_buf_text(out, source->tls.insecure ? ", TLS UNVERIFIED\n" : "\n");
 }
 
+static void describe_socket(const struct kx_sink_config *sink, struct kx_buf *out)
+{
+    kx_buf_text(out, "socket, to ");
+    append_safe(out, sink->socket.host);
+    kx_buf_printf(out, " port %u by %s, lines of %s", (unsigned)sink->socket.port,
+                  word_of(KX_SCOPE_SOCKET, offsetof(struct kx_sink_config, socket.protocol),
+                          sink->socket.protocol),
+                  word_of(KX_SCOPE_SOCKET, offsetof(struct kx_sink_config, socket.format),
+                          sink->socket.format));
+    if (sink->tls.insecure)
+        kx_buf_text(out, ", TLS UNVERIFIED");
+}
+
 static void describe_sink(const struct kx_sink_config *sink, struct kx_buf *out)
 {
     char words[KX_VALUE_TEXT_MAX];
@@ -94,6 +107,9 @@ static void describe_sink(const struct kx_sink_config *sink, struct kx_buf *out)
             kx_buf_text(out, ", kept forever");
         else
             append_duration(out, ", kept ", sink->tables.history.retention_ns);
+        break;
+    case KX_SINK_SOCKET:
+        describe_socket(sink, out);
         break;
     case KX_SINK_TYPES:
         break;

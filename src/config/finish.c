@@ -217,7 +217,46 @@ static void settle_age(const struct kx_config *config, struct kx_sink_config *si
         sink->delta.max_age_ns = 0;
 }
 
-static enum kx_code check_sink(const struct kx_config *config, size_t at, struct kx_error *err)
+/* A far end that we speak TLS to. */
+static enum kx_code
+check_sink_tls(struct kx_config *config, const struct kx_sink_config *sink, struct kx_error *err)
+{
+    const struct kx_tls_config *tls = &sink->tls;
+    bool any = tls->ca_file != NULL || tls->cert_file != NULL || tls->key_file != NULL;
+    if ((tls->cert_file == NULL) != (tls->key_file == NULL)) {
+        kx_error_set(err, KX_ERR_CONFIG, 0,
+                     "sink %s: cert_file and key_file belong together: give both or none",
+                     sink->name);
+        return at_line(config, sink->line, err);
+    }
+    if (any && sink->type == KX_SINK_SOCKET && sink->socket.protocol != KX_PROTOCOL_TLS) {
+        kx_error_set(err, KX_ERR_CONFIG, 0, "sink %s: tls is for protocol: tls", sink->name);
+        return at_line(config, sink->line, err);
+    }
+    if (tls->insecure &&
+        !kx_strings_addf(&config->warnings,
+                         "sink %s: tls is insecure: whoever sits between can read and change "
+                         "everything; use ca_file instead",
+                         sink->name))
+        return no_memory(err);
+    return KX_OK;
+}
+
+/* There is nobody whom to tell the neighbourhood by default. */
+static enum kx_code check_socket(const struct kx_config *config,
+                                 const struct kx_sink_config *sink,
+                                 struct kx_error *err)
+{
+    if (sink->type != KX_SINK_SOCKET || sink->socket.host != NULL)
+        return KX_OK;
+    if (sink->line == 0)
+        return kx_error_set(err, KX_ERR_USAGE, 0,
+                            "the socket sink sends to a host that you name: add --server-host");
+    kx_error_set(err, KX_ERR_CONFIG, 0, "sink %s: where to? Write host, and port", sink->name);
+    return at_line(config, sink->line, err);
+}
+
+static enum kx_code check_sink(struct kx_config *config, size_t at, struct kx_error *err)
 {
     const struct kx_sink_config *sink = &config->sinks[at];
     for (size_t i = 0; i < at; i++) {
@@ -236,7 +275,10 @@ static enum kx_code check_sink(const struct kx_config *config, size_t at, struct
             return at_line(config, sink->line, err);
         }
     }
-    return check_fence(config, sink, err);
+    enum kx_code code = check_fence(config, sink, err);
+    if (code == KX_OK)
+        code = check_socket(config, sink, err);
+    return code == KX_OK ? check_sink_tls(config, sink, err) : code;
 }
 
 /* The ring wants a power of two. */

@@ -19,7 +19,8 @@ static const struct kx_sink_kind sink_kinds[] = {
     {.name = "influxdb"},
     {.name = "mqtt"},
     {.name = "webhook"},
-    {.name = "socket"},
+    {"socket", true, KX_SINK_SOCKET, KX_SCOPE_SOCKET, KX_SCOPE_TRANSPORT, "100", "256KiB", "100ms",
+     "10m"},
 };
 enum { SINK_KINDS = sizeof sink_kinds / sizeof sink_kinds[0] };
 

@@ -36,6 +36,7 @@ enum kx_scope {
     KX_SCOPE_SINK_TLS,  /* struct kx_tls_config */
     KX_SCOPE_CONSOLE,   /* one kind's own */
     KX_SCOPE_SQLITE,
+    KX_SCOPE_SOCKET,
     KX_SCOPE_BATCH,
     KX_SCOPE_FILTER,
     KX_SCOPE_GEOFENCE,
@@ -78,6 +79,7 @@ enum kx_option_group {
     KX_GROUP_EXPORT,
     KX_GROUP_TABLES,
     KX_GROUP_SQLITE,
+    KX_GROUP_SOCKET,
     KX_GROUP_REPLAY, /* and capture */
     KX_GROUP_LIMITS,
     KX_GROUP_PROGRAM,
@@ -120,6 +122,7 @@ struct kx_invocation {
     char *host; /* --kismet-host; NULL = not given */
     uint32_t port;
     struct kx_strings types; /* --export-type */
+    char *format;            /* --data-format: of the sinks that have such a one */
 };
 
 /* What the environment or the command line gives, by row; NULL = nothing. Borrowed texts. */

@@ -9,7 +9,7 @@
 
 void kx_encode_line_init(struct kx_encode_line *line,
                          const struct kx_sink_config *config,
-                         enum kx_format format,
+                         enum kx_line format,
                          bool guard)
 {
     *line = (struct kx_encode_line){
@@ -24,15 +24,14 @@ void kx_encode_line_init(struct kx_encode_line *line,
 
 /* --- csv and simple --- */
 
-static bool known(const struct kx_encode_line *line,
-                  const struct kx_device *device,
-                  enum kx_field field)
+static bool
+known(const struct kx_encode_line *line, const struct kx_device *device, enum kx_field field)
 {
     return (line->fields >> field & 1) != 0 && kx_record_has(&device->head, field);
 }
 
-/* Text made safe for a terminal, with a replacement for each `special`, which is ASCII and printable
- * and so never comes from the filter itself. */
+/* Text made safe for a terminal, with a replacement for each `special`, which is ASCII and
+ * printable and so never comes from the filter itself. */
 static void put_split(
     struct kx_buf *buf, const char *text, size_t length, char special, const char *replacement)
 {
@@ -51,7 +50,7 @@ static void put_split(
 static void
 put_text(const struct kx_encode_line *line, struct kx_buf *buf, const char *text, size_t length)
 {
-    if (line->format == KX_FORMAT_SIMPLE) {
+    if (line->format == KX_LINE_SIMPLE) {
         put_split(buf, text, length, '|', "\\x7C");
         return;
     }
@@ -86,11 +85,10 @@ static void put_time(const struct kx_encode_line *line, struct kx_buf *buf, int6
     kx_buf_bytes(buf, text, length);
 }
 
-static void put_columns(const struct kx_encode_line *line,
-                        struct kx_buf *buf,
-                        const struct kx_device *device)
+static void
+put_columns(const struct kx_encode_line *line, struct kx_buf *buf, const struct kx_device *device)
 {
-    const char bar = line->format == KX_FORMAT_CSV ? ',' : '|';
+    const char bar = line->format == KX_LINE_CSV ? ',' : '|';
     char lower[KX_ENCODE_MAC_MAX];
     kx_buf_text(buf, "DEVICE");
     kx_buf_byte(buf, bar);
@@ -106,7 +104,7 @@ static void put_columns(const struct kx_encode_line *line,
     put_number(line, buf, device, KX_F_SIGNAL_DBM, device->signal_dbm);
     kx_buf_byte(buf, bar);
     put_number(line, buf, device, KX_F_TOTAL_PACKETS, device->total_packets);
-    if (line->format == KX_FORMAT_SIMPLE)
+    if (line->format == KX_LINE_SIMPLE)
         return;
     kx_buf_byte(buf, bar);
     put_time(line, buf, device->head.received_ns);
@@ -138,7 +136,7 @@ void kx_encode_line(const struct kx_encode_line *line,
     const struct kx_device *device = kx_record_device(record);
     const struct kx_event *event = kx_record_event(record);
     KX_ASSERT(device != NULL || event != NULL);
-    if (line->format == KX_FORMAT_JSON) {
+    if (line->format == KX_LINE_JSON) {
         kx_buf_text(buf, device != NULL ? "{\"type\":\"device\",\"data\":"
                                         : "{\"type\":\"event\",\"data\":");
         if (device != NULL)

@@ -29,7 +29,7 @@ enum { KX_ENCODE_LINE_MAX = 458752 }; /* bytes of the longest line */
 static_assert(KX_ENCODE_LINE_MAX >= KX_RECORD_BYTES_MAX * 6 + 4096, "no record makes a longer one");
 
 struct kx_encode_line {
-    enum kx_format format; /* JSON, CSV or SIMPLE */
+    enum kx_line format;
     bool guard;
     uint64_t fields;
     struct kx_encode_json json;
@@ -38,7 +38,7 @@ struct kx_encode_line {
 
 void kx_encode_line_init(struct kx_encode_line *line,
                          const struct kx_sink_config *config,
-                         enum kx_format format,
+                         enum kx_line format,
                          bool guard);
 /* Appends the line with its newline. brief: leave out the device's `extra`. */
 void kx_encode_line(const struct kx_encode_line *line,

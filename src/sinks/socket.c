@@ -49,7 +49,7 @@ static enum kx_code socket_open(const struct kx_sink_config *config,
     uint16_t port = (uint16_t)config->socket.port;
     sink->name = config->name;
     sink->protocol = config->socket.protocol;
-    kx_encode_line_init(&sink->encode, config, config->socket.format, config->socket.guard);
+    kx_encode_line_init(&sink->encode, config, config->socket.format, config->socket.formula_guard);
     kx_dial_init(&sink->tcp.dial, config->socket.host, port, tls);
     kx_dial_init(&sink->udp.dial, config->socket.host, port, NULL);
     sink->udp.counters = env->counters;
@@ -104,7 +104,8 @@ static enum kx_code socket_probe(void *self, struct kx_probe *probe)
         kx_probe_warn(probe,
                       "look at the reader once this runs; use protocol: tcp when records must not "
                       "be lost",
-                      "%s: the name has an address; whether somebody listens, UDP does not say", at);
+                      "%s: the name has an address; whether somebody listens, UDP does not say",
+                      at);
     else
         kx_probe_ok(probe, "%s takes a connection%s", at,
                     tls ? ", by TLS with a certificate that is accepted" : "");

@@ -1,6 +1,6 @@
 /*
- * The socket sink: each record as one line (encode_line.h) to a program that listens, over TCP, over
- * TCP with TLS, or by UDP.
+ * The socket sink: each record as one line (encode_line.h) to a program that listens, over TCP,
+ * over TCP with TLS, or by UDP.
  *
  * A line over TCP is delivered when the operating system took all of it (socket_tcp.h), a datagram
  * likewise (socket_udp.h): neither says that the reader has it. Sends every record, not only the

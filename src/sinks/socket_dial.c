@@ -200,10 +200,11 @@ enum kx_outcome kx_dial_failure(const struct kx_dial *dial, CURLcode result, str
         return KX_RETRY;
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
-        kx_error_set(err, KX_ERR_CONFIG, 0,
-                     "%s: its certificate is not accepted: %s; set tls.ca_file when it is signed by "
-                     "an authority of your own",
-                     at, text);
+        kx_error_set(
+            err, KX_ERR_CONFIG, 0,
+            "%s: its certificate is not accepted: %s; set tls.ca_file when it is signed by "
+            "an authority of your own",
+            at, text);
         return KX_HOLD;
     case CURLE_SSL_CERTPROBLEM:
         kx_error_set(err, KX_ERR_CONFIG, 0, "%s: our client certificate: %s; see tls.cert_file", at,

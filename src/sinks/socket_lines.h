@@ -19,8 +19,8 @@
 #include "sinks/encode_line.h"
 
 enum {
-    KX_SOCKET_LINES = 512,         /* ahead of the writing */
-    KX_SOCKET_BYTES_SOFT = 65536,  /* enough encoded */
+    KX_SOCKET_LINES = 512,        /* ahead of the writing */
+    KX_SOCKET_BYTES_SOFT = 65536, /* enough encoded */
 };
 
 struct kx_socket_line {

@@ -65,8 +65,7 @@ wait_writable(struct kx_socket_tcp *tcp, const struct kx_call *call, struct kx_e
 {
     for (;;) {
         short events = 0;
-        enum kx_outcome outcome =
-            kx_dial_wait(tcp->dial.fd, POLLIN | POLLOUT, call, &events, err);
+        enum kx_outcome outcome = kx_dial_wait(tcp->dial.fd, POLLIN | POLLOUT, call, &events, err);
         if (outcome == KX_SENT && (events & ~POLLOUT) != 0)
             outcome = look(tcp, err);
         if (outcome != KX_SENT || (events & POLLOUT) != 0)

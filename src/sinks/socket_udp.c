@@ -2,6 +2,7 @@
 #include "sinks/socket_udp.h"
 #include "base/clock.h"
 #include <errno.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -83,7 +84,7 @@ send_datagram(struct kx_socket_udp *udp, const struct kx_call *call, struct kx_e
             continue;
         if (errno == EMSGSIZE)
             return KX_REJECTED;
-        if (errno != EAGAIN && errno != EWOULDBLOCK)
+        if (errno != EAGAIN)
             break;
         enum kx_outcome outcome = kx_dial_wait(udp->fd, POLLOUT, call, NULL, err);
         if (outcome != KX_SENT)
