@@ -1,11 +1,14 @@
 /* Lines over TCP; the contract stands in the header. */
 #include "sinks/socket_tcp.h"
+#include "base/clock.h"
 #include <errno.h>
 #include <poll.h>
 
 enum {
     PIECE_BYTES_MAX = 16384, /* one TLS record */
     LOOKS_MAX = 16,          /* reads of what the reader says, at once */
+    GRACE_MS = 200,
+    GRACE_TLS_MS = 1000,
 };
 
 void kx_socket_tcp_close(struct kx_socket_tcp *tcp)
@@ -47,15 +50,37 @@ static enum kx_outcome look(struct kx_socket_tcp *tcp, struct kx_error *err)
     return KX_SENT;
 }
 
+/*
+ * A connection may be taken and ended at once: by a proxy whose program does not run, or by a TLS
+ * 1.3 server that looks at our certificate only after the handshake. Lines written meanwhile would
+ * be lost, at every try. So a moment is given to an end, before the first line; a TLS server that
+ * sends its tickets cuts it short.
+ */
+static enum kx_outcome
+wait_for_an_end(struct kx_socket_tcp *tcp, const struct kx_call *call, struct kx_error *err)
+{
+    unsigned ms = tcp->dial.tls != NULL ? GRACE_TLS_MS : GRACE_MS;
+    struct kx_call moment = {.deadline_ns = kx_clock_boot_ns() + ms * KX_NS_PER_MS,
+                             .stop_fd = call->stop_fd};
+    if (call->deadline_ns != 0 && call->deadline_ns < moment.deadline_ns)
+        moment.deadline_ns = call->deadline_ns;
+    struct kx_error nothing;
+    if (kx_dial_wait(tcp->dial.fd, POLLIN, &moment, NULL, &nothing) == KX_SENT)
+        return look(tcp, err);
+    if (nothing.code == KX_ERR_TIMEOUT)
+        return KX_SENT;
+    *err = nothing;
+    kx_socket_tcp_close(tcp);
+    return KX_RETRY;
+}
+
 static enum kx_outcome
 get_ready(struct kx_socket_tcp *tcp, const struct kx_call *call, struct kx_error *err)
 {
-    if (!kx_dial_is_open(&tcp->dial)) {
-        enum kx_outcome outcome = kx_dial_connect(&tcp->dial, call, err);
-        if (outcome != KX_SENT)
-            return outcome;
-    }
-    return look(tcp, err);
+    if (kx_dial_is_open(&tcp->dial))
+        return look(tcp, err);
+    enum kx_outcome outcome = kx_dial_connect(&tcp->dial, call, err);
+    return outcome == KX_SENT ? wait_for_an_end(tcp, call, err) : outcome;
 }
 
 /* Waits until the socket takes bytes. TLS may want to read first, and a reader that leaves shows in
