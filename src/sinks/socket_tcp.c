@@ -22,7 +22,7 @@ static enum kx_outcome
 broken(struct kx_socket_tcp *tcp, CURLcode result, int sys, struct kx_error *err)
 {
     enum kx_outcome outcome = kx_dial_failure(&tcp->dial, result, err);
-    if (sys == EPIPE || sys == ECONNRESET)
+    if (tcp->dial.tls == NULL && (sys == EPIPE || sys == ECONNRESET))
         kx_error_set(err, KX_ERR_UNAVAILABLE, sys, "%s: the reader has left", tcp->dial.at);
     kx_socket_tcp_close(tcp);
     return outcome;

@@ -457,7 +457,9 @@ def test_a_client_certificate_is_asked_for(started, tmp_path, certificates):
         lambda _directory: LineServer(tls=certificates["good"], client_ca=certificates["ca"])
     )
     exporter = launch(started, tmp_path, [source(sim.url)], sinks=[by_tls(reader, certificates)])
-    wait_for(lambda: "next try in" in exporter.stderr(), what="the refusal is said")
+    wait_for(
+        lambda: "client certificate (tls.cert_file)" in exporter.stderr(), what="what is wrong"
+    )
     wait_for(lambda: reader.refusals, what="the reader refused")
     assert not reader.lines
     exporter.stop()
