@@ -4,7 +4,7 @@
 #include "base/decimal.h"
 #include "base/error.h"
 #include "base/text.h"
-#include "sinks/encode_mac.h"
+#include "encode/mac.h"
 #include <string.h>
 
 void kx_encode_line_init(struct kx_encode_line *line,

@@ -21,7 +21,7 @@
 #include "base/buf.h"
 #include "config/config.h"
 #include "record/record.h"
-#include "sinks/encode_json.h"
+#include "encode/json.h"
 #include <assert.h>
 
 enum { KX_ENCODE_LINE_MAX = 458752 }; /* bytes of the longest line */
