@@ -37,7 +37,7 @@ enum kx_location { KX_LOCATION_AVG, KX_LOCATION_LAST, KX_LOCATION_PEAK };
 enum kx_mac_case { KX_MAC_UPPER, KX_MAC_LOWER };
 enum kx_format { KX_FORMAT_TEXT, KX_FORMAT_JSON, KX_FORMAT_CSV, KX_FORMAT_SIMPLE };
 /* Of a record as a line. */
-enum kx_line { KX_LINE_JSON, KX_LINE_CSV, KX_LINE_SIMPLE };
+enum kx_socket_format { KX_SOCKET_JSON, KX_SOCKET_CSV, KX_SOCKET_SIMPLE };
 enum kx_protocol { KX_PROTOCOL_TCP, KX_PROTOCOL_TLS, KX_PROTOCOL_UDP };
 enum kx_compat { KX_COMPAT_NONE, KX_COMPAT_SCRIPT };
 enum kx_switch { KX_AUTO, KX_ON, KX_OFF };
@@ -135,7 +135,6 @@ struct kx_delta_config {
     uint32_t max_rate; /* devices a second */
 };
 
-enum kx_sink_type { KX_SINK_CONSOLE, KX_SINK_SQLITE, KX_SINK_SOCKET, KX_SINK_TYPES };
 /* Where records go that the far end can never take. */
 struct kx_dead_letter_config {
     bool on;    /* first: `dead_letter: off` is short for it */
@@ -143,6 +142,7 @@ struct kx_dead_letter_config {
     uint64_t bytes;
 };
 
+enum kx_sink_type { KX_SINK_CONSOLE, KX_SINK_SQLITE, KX_SINK_SOCKET, KX_SINK_TYPES };
 
 struct kx_sink_config {
     char *name; /* default: its type, with -2, -3 ... when there are several */
@@ -170,7 +170,7 @@ struct kx_sink_config {
         char *host; /* NULL only where it was not given, and then there is no start */
         uint32_t port;
         enum kx_protocol protocol;
-        enum kx_line format;
+        enum kx_socket_format format;
         bool formula_guard;
     } socket;
 };

@@ -4,7 +4,7 @@
 #include "sinks/socket.h"
 #include "base/clock.h"
 #include "base/probe.h"
-#include "sinks/encode_line.h"
+#include "sinks/socket_encode.h"
 #include "sinks/socket_tcp.h"
 #include "sinks/socket_udp.h"
 #include <stdlib.h>
@@ -14,7 +14,7 @@ enum { PROBE_S = 12 };
 struct socket_sink {
     const char *name;
     enum kx_protocol protocol;
-    struct kx_encode_line encode;
+    struct kx_socket_encode encode;
     struct kx_socket_tcp tcp; /* one of the two is used */
     struct kx_socket_udp udp;
 };
@@ -49,16 +49,17 @@ static enum kx_code socket_open(const struct kx_sink_config *config,
     uint16_t port = (uint16_t)config->socket.port;
     sink->name = config->name;
     sink->protocol = config->socket.protocol;
-    kx_encode_line_init(&sink->encode, config, config->socket.format, config->socket.formula_guard);
+    kx_socket_encode_init(&sink->encode, config, config->socket.format,
+                          config->socket.formula_guard);
     kx_dial_init(&sink->tcp.dial, config->socket.host, port, tls);
     kx_dial_init(&sink->udp.dial, config->socket.host, port, NULL);
     sink->udp.counters = env->counters;
     sink->udp.fd = -1;
-    kx_buf_init(&sink->udp.line, KX_ENCODE_LINE_MAX);
+    kx_buf_init(&sink->udp.line, KX_SOCKET_LINE_MAX);
     enum kx_code code = KX_OK;
     if (sink->protocol != KX_PROTOCOL_UDP)
         code = kx_socket_lines_init(&sink->tcp.lines, err);
-    else if (kx_buf_reserve(&sink->udp.line, KX_ENCODE_LINE_MAX) == NULL)
+    else if (kx_buf_reserve(&sink->udp.line, KX_SOCKET_LINE_MAX) == NULL)
         code = kx_error_set(err, KX_ERR_NOMEM, 0, "no memory for lines");
     if (code != KX_OK) {
         kx_error_prefix(err, "sink %s", config->name);

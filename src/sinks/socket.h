@@ -1,5 +1,5 @@
 /*
- * The socket sink: each record as one line (encode_line.h) to a program that listens, over TCP,
+ * The socket sink: each record as one line (socket_encode.h) to a program that listens, over TCP,
  * over TCP with TLS, or by UDP.
  *
  * A line over TCP is delivered when the operating system took all of it (socket_tcp.h), a datagram

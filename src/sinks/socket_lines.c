@@ -8,7 +8,7 @@ static const uint32_t NO_INDEX = UINT32_MAX;
 enum kx_code kx_socket_lines_init(struct kx_socket_lines *lines, struct kx_error *err)
 {
     lines->written = lines->handed = lines->count = 0;
-    kx_buf_init(&lines->out, KX_SOCKET_BYTES_SOFT + 2 * KX_ENCODE_LINE_MAX);
+    kx_buf_init(&lines->out, KX_SOCKET_BYTES_SOFT + 2 * KX_SOCKET_LINE_MAX);
     /* Pages are touched when they are used. */
     if (kx_buf_reserve(&lines->out, lines->out.limit) == NULL)
         return kx_error_set(err, KX_ERR_NOMEM, 0, "no memory for lines");
@@ -52,7 +52,7 @@ static bool is_begun(const struct kx_socket_lines *lines, size_t begun, uint32_t
 }
 
 void kx_socket_lines_fill(struct kx_socket_lines *lines,
-                          const struct kx_encode_line *encode,
+                          const struct kx_socket_encode *encode,
                           const struct kx_batch *batch,
                           uint32_t *next)
 {
@@ -63,7 +63,7 @@ void kx_socket_lines_fill(struct kx_socket_lines *lines,
         if (kx_batch_done(batch, *next) || is_begun(lines, begun, *next))
             continue;
         const struct kx_record *record = kx_batch_record(batch, *next);
-        kx_encode_line(encode, &lines->out, record, false);
+        kx_socket_encode(encode, &lines->out, record, false);
         KX_ASSERT(!lines->out.failed);
         lines->lines[lines->count++] = (struct kx_socket_line){
             .end = lines->out.length, .sequence = record->sequence, .index = *next};

@@ -16,7 +16,7 @@
 #define KX_SINKS_SOCKET_LINES_H
 
 #include "batch/sink.h"
-#include "sinks/encode_line.h"
+#include "sinks/socket_encode.h"
 
 enum {
     KX_SOCKET_LINES = 512,        /* ahead of the writing */
@@ -45,7 +45,7 @@ void kx_socket_lines_forget(struct kx_socket_lines *lines);
 void kx_socket_lines_begin(struct kx_socket_lines *lines, const struct kx_batch *batch);
 /* Encodes the batch's records that are not done from *next on, until there is enough. */
 void kx_socket_lines_fill(struct kx_socket_lines *lines,
-                          const struct kx_encode_line *encode,
+                          const struct kx_socket_encode *encode,
                           const struct kx_batch *batch,
                           uint32_t *next);
 /* Marks the lines that are out, keeps those that are begun, forgets the others. */

@@ -129,7 +129,7 @@ write_out(struct kx_socket_tcp *tcp, const struct kx_call *call, struct kx_error
 }
 
 enum kx_outcome kx_socket_tcp_deliver(struct kx_socket_tcp *tcp,
-                                      const struct kx_encode_line *encode,
+                                      const struct kx_socket_encode *encode,
                                       struct kx_batch *batch,
                                       const struct kx_call *call,
                                       struct kx_error *err)

@@ -55,20 +55,20 @@ get_ready(struct kx_socket_udp *udp, const struct kx_call *call, struct kx_error
 
 /* False = no datagram holds the record. */
 static bool encode_datagram(struct kx_socket_udp *udp,
-                            const struct kx_encode_line *encode,
+                            const struct kx_socket_encode *encode,
                             const struct kx_record *record,
                             bool *ret_brief)
 {
     kx_buf_clear(&udp->line);
     *ret_brief = false;
-    kx_encode_line(encode, &udp->line, record, false);
+    kx_socket_encode(encode, &udp->line, record, false);
     if (udp->line.length <= KX_SOCKET_DATAGRAM_MAX)
         return true;
     if (!kx_record_has(record, KX_F_EXTRA) || record->kind != KX_KIND_DEVICE)
         return false;
     kx_buf_clear(&udp->line);
     *ret_brief = true;
-    kx_encode_line(encode, &udp->line, record, true);
+    kx_socket_encode(encode, &udp->line, record, true);
     return udp->line.length <= KX_SOCKET_DATAGRAM_MAX;
 }
 
@@ -100,7 +100,7 @@ send_datagram(struct kx_socket_udp *udp, const struct kx_call *call, struct kx_e
 }
 
 enum kx_outcome kx_socket_udp_deliver(struct kx_socket_udp *udp,
-                                      const struct kx_encode_line *encode,
+                                      const struct kx_socket_encode *encode,
                                       struct kx_batch *batch,
                                       const struct kx_call *call,
                                       struct kx_error *err)

@@ -10,8 +10,8 @@
 #ifndef KX_SINKS_SOCKET_UDP_H
 #define KX_SINKS_SOCKET_UDP_H
 
-#include "sinks/encode_line.h"
 #include "sinks/socket_dial.h"
+#include "sinks/socket_encode.h"
 
 enum { KX_SOCKET_DATAGRAM_MAX = 1399 }; /* bytes, with the newline */
 
@@ -24,7 +24,7 @@ struct kx_socket_udp {
 };
 
 enum kx_outcome kx_socket_udp_deliver(struct kx_socket_udp *udp,
-                                      const struct kx_encode_line *encode,
+                                      const struct kx_socket_encode *encode,
                                       struct kx_batch *batch,
                                       const struct kx_call *call,
                                       struct kx_error *err);

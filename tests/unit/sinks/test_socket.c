@@ -43,7 +43,7 @@ static int setup(void **state)
     strcpy(f->host, "127.0.0.1");
     f->config = (struct kx_sink_config){.name = f->name,
                                         .type = KX_SINK_SOCKET,
-                                        .socket = {.host = f->host, .format = KX_LINE_CSV}};
+                                        .socket = {.host = f->host, .format = KX_SOCKET_CSV}};
     f->env.counters = kx_counters_create();
     f->listener = f->peer = -1;
     f->stop = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -441,7 +441,7 @@ static void nothing_is_cut(void **state)
 {
     struct fixture *f = *state;
     char extra[1200], bytes[2048];
-    f->config.socket.format = KX_LINE_JSON;
+    f->config.socket.format = KX_SOCKET_JSON;
     open_udp(f);
     memset(extra, 'x', sizeof extra);
     memcpy(extra, "{\"a\":\"", 6);

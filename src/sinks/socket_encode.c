@@ -1,5 +1,5 @@
 /* Lines by hand; the shapes stand in the header. */
-#include "sinks/encode_line.h"
+#include "sinks/socket_encode.h"
 #include "base/clock.h"
 #include "base/decimal.h"
 #include "base/error.h"
@@ -7,12 +7,12 @@
 #include "encode/mac.h"
 #include <string.h>
 
-void kx_encode_line_init(struct kx_encode_line *line,
-                         const struct kx_sink_config *config,
-                         enum kx_line format,
-                         bool guard)
+void kx_socket_encode_init(struct kx_socket_encode *line,
+                           const struct kx_sink_config *config,
+                           enum kx_socket_format format,
+                           bool guard)
 {
-    *line = (struct kx_encode_line){
+    *line = (struct kx_socket_encode){
         .format = format,
         .guard = guard,
         .fields = kx_sink_fields(config),
@@ -25,7 +25,7 @@ void kx_encode_line_init(struct kx_encode_line *line,
 /* --- csv and simple --- */
 
 static bool
-known(const struct kx_encode_line *line, const struct kx_device *device, enum kx_field field)
+known(const struct kx_socket_encode *line, const struct kx_device *device, enum kx_field field)
 {
     return (line->fields >> field & 1) != 0 && kx_record_has(&device->head, field);
 }
@@ -48,9 +48,9 @@ static void put_split(
 }
 
 static void
-put_text(const struct kx_encode_line *line, struct kx_buf *buf, const char *text, size_t length)
+put_text(const struct kx_socket_encode *line, struct kx_buf *buf, const char *text, size_t length)
 {
-    if (line->format == KX_LINE_SIMPLE) {
+    if (line->format == KX_SOCKET_SIMPLE) {
         put_split(buf, text, length, '|', "\\x7C");
         return;
     }
@@ -65,7 +65,7 @@ put_text(const struct kx_encode_line *line, struct kx_buf *buf, const char *text
         kx_buf_byte(buf, '"');
 }
 
-static void put_number(const struct kx_encode_line *line,
+static void put_number(const struct kx_socket_encode *line,
                        struct kx_buf *buf,
                        const struct kx_device *device,
                        enum kx_field field,
@@ -77,7 +77,7 @@ static void put_number(const struct kx_encode_line *line,
         kx_buf_byte(buf, '0');
 }
 
-static void put_time(const struct kx_encode_line *line, struct kx_buf *buf, int64_t wall_ns)
+static void put_time(const struct kx_socket_encode *line, struct kx_buf *buf, int64_t wall_ns)
 {
     char text[KX_CLOCK_RFC3339_MAX];
     size_t length = line->json.compat == KX_COMPAT_SCRIPT ? kx_clock_iso8601_local(wall_ns, text)
@@ -86,9 +86,9 @@ static void put_time(const struct kx_encode_line *line, struct kx_buf *buf, int6
 }
 
 static void
-put_columns(const struct kx_encode_line *line, struct kx_buf *buf, const struct kx_device *device)
+put_columns(const struct kx_socket_encode *line, struct kx_buf *buf, const struct kx_device *device)
 {
-    const char bar = line->format == KX_LINE_CSV ? ',' : '|';
+    const char bar = line->format == KX_SOCKET_CSV ? ',' : '|';
     char lower[KX_ENCODE_MAC_MAX];
     kx_buf_text(buf, "DEVICE");
     kx_buf_byte(buf, bar);
@@ -104,7 +104,7 @@ put_columns(const struct kx_encode_line *line, struct kx_buf *buf, const struct 
     put_number(line, buf, device, KX_F_SIGNAL_DBM, device->signal_dbm);
     kx_buf_byte(buf, bar);
     put_number(line, buf, device, KX_F_TOTAL_PACKETS, device->total_packets);
-    if (line->format == KX_LINE_SIMPLE)
+    if (line->format == KX_SOCKET_SIMPLE)
         return;
     kx_buf_byte(buf, bar);
     put_time(line, buf, device->head.received_ns);
@@ -127,16 +127,16 @@ static void put_epoch(struct kx_buf *buf, int64_t wall_ns)
     kx_buf_bytes(buf, digits, length);
 }
 
-void kx_encode_line(const struct kx_encode_line *line,
-                    struct kx_buf *buf,
-                    const struct kx_record *record,
-                    bool brief)
+void kx_socket_encode(const struct kx_socket_encode *line,
+                      struct kx_buf *buf,
+                      const struct kx_record *record,
+                      bool brief)
 {
     const struct kx_encode_json *json = brief ? &line->brief : &line->json;
     const struct kx_device *device = kx_record_device(record);
     const struct kx_event *event = kx_record_event(record);
     KX_ASSERT(device != NULL || event != NULL);
-    if (line->format == KX_LINE_JSON) {
+    if (line->format == KX_SOCKET_JSON) {
         kx_buf_text(buf, device != NULL ? "{\"type\":\"device\",\"data\":"
                                         : "{\"type\":\"event\",\"data\":");
         if (device != NULL)

@@ -15,35 +15,35 @@
  * sequence is the record's own, the same when it is sent again. Pure, any thread; the buffer fails
  * as encode_json.h says.
  */
-#ifndef KX_SINKS_ENCODE_LINE_H
-#define KX_SINKS_ENCODE_LINE_H
+#ifndef KX_SINKS_SOCKET_ENCODE_H
+#define KX_SINKS_SOCKET_ENCODE_H
 
 #include "base/buf.h"
 #include "config/config.h"
-#include "record/record.h"
 #include "encode/json.h"
+#include "record/record.h"
 #include <assert.h>
 
-enum { KX_ENCODE_LINE_MAX = 458752 }; /* bytes of the longest line */
+enum { KX_SOCKET_LINE_MAX = 458752 }; /* bytes of the longest line */
 /* A byte becomes six at most (\u0007), and a device has some 28 keys beside its texts. */
-static_assert(KX_ENCODE_LINE_MAX >= KX_RECORD_BYTES_MAX * 6 + 4096, "no record makes a longer one");
+static_assert(KX_SOCKET_LINE_MAX >= KX_RECORD_BYTES_MAX * 6 + 4096, "no record makes a longer one");
 
-struct kx_encode_line {
-    enum kx_line format;
+struct kx_socket_encode {
+    enum kx_socket_format format;
     bool guard;
     uint64_t fields;
     struct kx_encode_json json;
     struct kx_encode_json brief; /* without `extra` */
 };
 
-void kx_encode_line_init(struct kx_encode_line *line,
-                         const struct kx_sink_config *config,
-                         enum kx_line format,
-                         bool guard);
+void kx_socket_encode_init(struct kx_socket_encode *line,
+                           const struct kx_sink_config *config,
+                           enum kx_socket_format format,
+                           bool guard);
 /* Appends the line with its newline. brief: leave out the device's `extra`. */
-void kx_encode_line(const struct kx_encode_line *line,
-                    struct kx_buf *buf,
-                    const struct kx_record *record,
-                    bool brief);
+void kx_socket_encode(const struct kx_socket_encode *line,
+                      struct kx_buf *buf,
+                      const struct kx_record *record,
+                      bool brief);
 
 #endif

@@ -2,14 +2,14 @@
  * Records in, the socket sink's lines out.
  */
 #include "golden.h"
-#include "sinks/encode_line.h"
+#include "sinks/socket_encode.h"
 #include <time.h>
 
-static void compare(const char *name, enum kx_line format, enum kx_compat compat)
+static void compare(const char *name, enum kx_socket_format format, enum kx_compat compat)
 {
     static char sink_name[] = "line";
     struct kx_sink_config config = {.name = sink_name, .compat = compat};
-    struct kx_encode_line line;
+    struct kx_socket_encode line;
     struct kx_buf out;
     struct box box;
     setenv("TZ", "XXX-3:30", 1);
@@ -17,9 +17,9 @@ static void compare(const char *name, enum kx_line format, enum kx_compat compat
     kx_buf_init(&out, GOLDEN_BYTES_MAX);
     box_init(&box);
     golden_records(&box);
-    kx_encode_line_init(&line, &config, format, true);
+    kx_socket_encode_init(&line, &config, format, true);
     for (uint32_t i = box.batch.first; i < box.batch.end; i++)
-        kx_encode_line(&line, &out, kx_batch_record(&box.batch, i), false);
+        kx_socket_encode(&line, &out, kx_batch_record(&box.batch, i), false);
     golden_compare(name, &out);
     box_fini(&box);
     kx_buf_fini(&out);
@@ -28,31 +28,31 @@ static void compare(const char *name, enum kx_line format, enum kx_compat compat
 static void test_json(void **state)
 {
     (void)state;
-    compare("line_json.txt", KX_LINE_JSON, KX_COMPAT_NONE);
+    compare("socket_json.txt", KX_SOCKET_JSON, KX_COMPAT_NONE);
 }
 
 static void test_json_of_the_script(void **state)
 {
     (void)state;
-    compare("line_json_script.txt", KX_LINE_JSON, KX_COMPAT_SCRIPT);
+    compare("socket_json_script.txt", KX_SOCKET_JSON, KX_COMPAT_SCRIPT);
 }
 
 static void test_csv(void **state)
 {
     (void)state;
-    compare("line_csv.txt", KX_LINE_CSV, KX_COMPAT_NONE);
+    compare("socket_csv.txt", KX_SOCKET_CSV, KX_COMPAT_NONE);
 }
 
 static void test_csv_of_the_script(void **state)
 {
     (void)state;
-    compare("line_csv_script.txt", KX_LINE_CSV, KX_COMPAT_SCRIPT);
+    compare("socket_csv_script.txt", KX_SOCKET_CSV, KX_COMPAT_SCRIPT);
 }
 
 static void test_simple(void **state)
 {
     (void)state;
-    compare("line_simple.txt", KX_LINE_SIMPLE, KX_COMPAT_NONE);
+    compare("socket_simple.txt", KX_SOCKET_SIMPLE, KX_COMPAT_NONE);
 }
 
 int main(void)
