@@ -239,6 +239,16 @@ condemn_aside(struct kx_sender *sender, struct kx_sealed *sealed, uint64_t now_n
     isolate->aside_count = 0;
 }
 
+/* kx_batch_drop, of the batch that is being delivered. */
+static void drop(struct kx_batch *batch, uint32_t i, enum kx_counter reason)
+{
+    struct kx_sender *sender = batch->engine;
+    struct kx_sealed *sealed = kx_queue_first(sender->params.queue);
+    KX_ASSERT(i < sealed->records && batch->done == sealed->store.done);
+    if (kx_sealed_settle(sealed, i, sender->params.env.counters, reason))
+        kx_queue_settled(sender->params.queue, 1);
+}
+
 static void discard_from_now(struct kx_sender *sender, enum kx_counter discard_as)
 {
     if (sender->discarding)
@@ -464,19 +474,6 @@ static struct kx_batch *batch_behind(struct kx_sender *sender)
     return second != NULL ? &second->view : NULL;
 }
 
-/* kx_batch_drop of a sink, inside its call. */
-static void drop(struct kx_batch *batch, uint32_t i, enum kx_counter reason)
-{
-    struct kx_sender *sender = batch->engine;
-    bool ahead = batch == sender->view.next;
-    struct kx_sealed *sealed =
-        ahead ? kx_queue_second(sender->params.queue) : kx_queue_first(sender->params.queue);
-    if (!kx_sealed_settle(sealed, i, sender->params.env.counters, reason))
-        return;
-    kx_queue_settled(sender->params.queue, 1);
-    kx_queue_lose(sender->params.queue, kx_store_record(&sealed->store, i));
-}
-
 static void
 deliver(struct kx_sender *sender, struct kx_sealed *sealed, uint64_t now_ns, int64_t wall_ns)
 {
@@ -502,10 +499,8 @@ deliver(struct kx_sender *sender, struct kx_sealed *sealed, uint64_t now_ns, int
     view->retry_after_ns = view->bytes_max = 0; /* as it was left when it was another's `next` */
     view->reason[0] = '\0';
     view->next = batch_behind(sender);
-    for (struct kx_batch *batch = view; batch != NULL; batch = batch->next) {
-        batch->drop = drop;
-        batch->engine = sender;
-    }
+    view->drop = drop;
+    view->engine = sender;
     struct kx_call call;
     begin_call(sender, now_ns, &call);
     sender->outcome = sender->params.ops->deliver(sender->self, view, &call, &sender->err);

@@ -65,7 +65,7 @@ struct kx_batch {
      * Rejections running with one reason are a wrong configuration, not bad records. Empty = err's
      * code and text are compared. */
     char reason[KX_REASON_MAX];
-    /* The engine's, for kx_batch_drop; NULL where nobody counts. */
+    /* The engine's: kx_batch_drop. NULL in a batch that no engine made. */
     void (*drop)(struct kx_batch *batch, uint32_t i, enum kx_counter reason);
     void *engine;
 };
@@ -85,10 +85,9 @@ static inline void kx_batch_mark(struct kx_batch *batch, uint32_t i)
     batch->done[i / 64] |= 1ull << (i % 64);
 }
 
-/* The record is out for good without having been delivered, and without a doubt about the others:
- * no datagram holds it, say. It counts as dropped for that reason (a SENDER's
- * records_dropped_total), is never sent again, and its device will be told anew. What the far end
- * refuses is KX_REJECTED instead, and isolated. */
+/* Record i is out for a reason that is neither a fault of its neighbours nor a matter of trying
+ * again: the far end's retention, say, or that no datagram holds it. It is settled as that row of
+ * records_dropped_total, and is never sent again. Within a call of deliver only. */
 static inline void kx_batch_drop(struct kx_batch *batch, uint32_t i, enum kx_counter reason)
 {
     if (batch->drop != NULL)

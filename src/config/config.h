@@ -142,7 +142,31 @@ struct kx_dead_letter_config {
     uint64_t bytes;
 };
 
-enum kx_sink_type { KX_SINK_CONSOLE, KX_SINK_SQLITE, KX_SINK_SOCKET, KX_SINK_TYPES };
+enum kx_sink_type {
+    KX_SINK_CONSOLE,
+    KX_SINK_SQLITE,
+    KX_SINK_INFLUXDB,
+    KX_SINK_SOCKET,
+    KX_SINK_TYPES
+};
+
+enum kx_influx_api { KX_INFLUX_V2, KX_INFLUX_V1, KX_INFLUX_V3 };
+enum kx_influx_precision { KX_INFLUX_NS, KX_INFLUX_US, KX_INFLUX_MS, KX_INFLUX_S };
+enum kx_influx_time { KX_INFLUX_LAST_SEEN, KX_INFLUX_RECEIVED };
+enum kx_influx_mac { KX_INFLUX_MAC_TAG, KX_INFLUX_MAC_FIELD, KX_INFLUX_MAC_BOTH };
+
+struct kx_influxdb_config {
+    char *url; /* http(s)://host[:port][/prefix] */
+    enum kx_influx_api api;
+    char *org;    /* v2; NULL = not said */
+    char *bucket; /* of v1 and v3 the database, of v1 perhaps DATABASE/POLICY */
+    char *user;   /* v1 */
+    struct kx_secret token, password;
+    enum kx_influx_precision precision;
+    enum kx_influx_time timestamp;
+    enum kx_influx_mac mac_as;
+    enum kx_switch gzip; /* auto = to another host */
+};
 
 struct kx_sink_config {
     char *name; /* default: its type, with -2, -3 ... when there are several */
@@ -173,6 +197,7 @@ struct kx_sink_config {
         enum kx_socket_format format;
         bool formula_guard;
     } socket;
+    struct kx_influxdb_config influxdb;
 };
 
 /* enum kx_log_level's words, and one more. */

@@ -83,6 +83,25 @@ static void describe_socket(const struct kx_sink_config *sink, struct kx_buf *ou
         kx_buf_text(out, ", TLS UNVERIFIED");
 }
 
+static void describe_influxdb(const struct kx_sink_config *sink, struct kx_buf *out)
+{
+    const struct kx_influxdb_config *influxdb = &sink->influxdb;
+    kx_buf_printf(
+        out, "influxdb, api %s, ",
+        word_of(KX_SCOPE_INFLUXDB, offsetof(struct kx_sink_config, influxdb.api), influxdb->api));
+    append_safe(out, influxdb->url);
+    kx_buf_text(out, influxdb->api == KX_INFLUX_V2 ? ", bucket " : ", database ");
+    append_safe(out, influxdb->bucket);
+    if (influxdb->user != NULL) {
+        kx_buf_text(out, ", user ");
+        append_safe(out, influxdb->user);
+    }
+    append_secret(out, influxdb->user != NULL ? ", password" : ", token",
+                  influxdb->user != NULL ? &influxdb->password : &influxdb->token);
+    if (sink->tls.insecure)
+        kx_buf_text(out, ", TLS UNVERIFIED");
+}
+
 static void describe_letters(const struct kx_dead_letter_config *letters, struct kx_buf *out)
 {
     if (!letters->on) {
@@ -122,6 +141,9 @@ static void describe_sink(const struct kx_sink_config *sink, struct kx_buf *out)
         break;
     case KX_SINK_SOCKET:
         describe_socket(sink, out);
+        break;
+    case KX_SINK_INFLUXDB:
+        describe_influxdb(sink, out);
         break;
     case KX_SINK_TYPES:
         break;

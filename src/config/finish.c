@@ -3,6 +3,7 @@
  */
 #include "config/finish.h"
 
+#include "config/finish_sink.h"
 #include "config/kinds.h"
 #include "config/state.h"
 #include "config/url.h"
@@ -233,46 +234,7 @@ static void settle_age(const struct kx_config *config, struct kx_sink_config *si
         sink->delta.max_age_ns = 0;
 }
 
-/* A far end that we speak TLS to. */
-static enum kx_code
-check_sink_tls(struct kx_config *config, const struct kx_sink_config *sink, struct kx_error *err)
-{
-    const struct kx_tls_config *tls = &sink->tls;
-    bool any = tls->ca_file != NULL || tls->cert_file != NULL || tls->key_file != NULL;
-    if ((tls->cert_file == NULL) != (tls->key_file == NULL)) {
-        kx_error_set(err, KX_ERR_CONFIG, 0,
-                     "sink %s: cert_file and key_file belong together: give both or none",
-                     sink->name);
-        return at_line(config, sink->line, err);
-    }
-    if (any && sink->type == KX_SINK_SOCKET && sink->socket.protocol != KX_PROTOCOL_TLS) {
-        kx_error_set(err, KX_ERR_CONFIG, 0, "sink %s: tls is for protocol: tls", sink->name);
-        return at_line(config, sink->line, err);
-    }
-    if (tls->insecure &&
-        !kx_strings_addf(&config->warnings,
-                         "sink %s: tls is insecure: whoever sits between can read and change "
-                         "everything; use ca_file instead",
-                         sink->name))
-        return no_memory(err);
-    return KX_OK;
-}
-
-/* There is nobody whom to tell the neighbourhood by default. */
-static enum kx_code check_socket(const struct kx_config *config,
-                                 const struct kx_sink_config *sink,
-                                 struct kx_error *err)
-{
-    if (sink->type != KX_SINK_SOCKET || sink->socket.host != NULL)
-        return KX_OK;
-    if (sink->line == 0)
-        return kx_error_set(err, KX_ERR_USAGE, 0,
-                            "the socket sink sends to a host that you name: add --server-host");
-    kx_error_set(err, KX_ERR_CONFIG, 0, "sink %s: where to? Write host, and port", sink->name);
-    return at_line(config, sink->line, err);
-}
-
-static enum kx_code check_sink(struct kx_config *config, size_t at, struct kx_error *err)
+static enum kx_code check_sink(const struct kx_config *config, size_t at, struct kx_error *err)
 {
     const struct kx_sink_config *sink = &config->sinks[at];
     for (size_t i = 0; i < at; i++) {
@@ -298,10 +260,7 @@ static enum kx_code check_sink(struct kx_config *config, size_t at, struct kx_er
             return at_line(config, sink->line, err);
         }
     }
-    enum kx_code code = check_fence(config, sink, err);
-    if (code == KX_OK)
-        code = check_socket(config, sink, err);
-    return code == KX_OK ? check_sink_tls(config, sink, err) : code;
+    return check_fence(config, sink, err);
 }
 
 static bool writes_to_terminal(const struct kx_config *config)
@@ -353,6 +312,8 @@ enum kx_code kx_config_finish(struct kx_config *config, struct kx_error *err)
     for (size_t i = 0; i < config->sink_count && code == KX_OK; i++) {
         settle_age(config, &config->sinks[i]);
         code = warn_of_delta(config, &config->sinks[i], err);
+        if (code == KX_OK && (code = kx_finish_sink(config, &config->sinks[i], err)) != KX_OK)
+            at_line(config, config->sinks[i].line, err);
     }
     config->ring_bytes = round_up(config->ring_bytes);
     settle_log(config);

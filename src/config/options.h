@@ -37,6 +37,7 @@ enum kx_scope {
     KX_SCOPE_CONSOLE,   /* one kind's own */
     KX_SCOPE_SQLITE,
     KX_SCOPE_SOCKET,
+    KX_SCOPE_INFLUXDB,
     KX_SCOPE_BATCH,
     KX_SCOPE_FILTER,
     KX_SCOPE_GEOFENCE,
@@ -81,6 +82,7 @@ enum kx_option_group {
     KX_GROUP_TABLES,
     KX_GROUP_SQLITE,
     KX_GROUP_SOCKET,
+    KX_GROUP_INFLUXDB,
     KX_GROUP_REPLAY, /* and capture */
     KX_GROUP_LIMITS,
     KX_GROUP_PROGRAM,

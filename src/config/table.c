@@ -3,7 +3,7 @@
  */
 #include "config/table.h"
 
-const char *const kx_sink_types[] = {"console", "sqlite", "socket", NULL};
+const char *const kx_sink_types[] = {"console", "sqlite", "influxdb", "socket", NULL};
 
 static const struct kx_option_rows *const groups[] = {
     &kx_rows_program,

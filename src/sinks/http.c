@@ -339,8 +339,10 @@ static enum kx_code explain(const struct kx_http *http, CURLcode result, struct 
     switch (result) {
     case CURLE_OUT_OF_MEMORY:
         return kx_error_set(err, KX_ERR_NOMEM, 0, "%s: no memory for a request", http->who);
+    case CURLE_UNSUPPORTED_PROTOCOL: /* what libcurl says of an answer without an HTTP head, too */
+        return kx_error_set(err, KX_ERR_UNAVAILABLE, 0, "%s: %s; does it speak HTTP there?",
+                            http->who, text);
     case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL:
         return kx_error_set(err, KX_ERR_CONFIG, 0, "%s: %s; set `url` to http(s)://host:port",
                             http->who, text);
     case CURLE_COULDNT_RESOLVE_HOST:

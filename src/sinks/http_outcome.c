@@ -11,7 +11,7 @@
 #include <string.h>
 
 enum {
-    SHOWN_BYTES = 160,   /* of an answer, in an error's text */
+    SHOWN_BYTES = 200,   /* of an answer, in an error's text */
     SECRET_SHORTEST = 4, /* below it every text would hold "the secret" */
 };
 #define RETRY_AFTER_MAX_NS (3600 * KX_NS_PER_S)

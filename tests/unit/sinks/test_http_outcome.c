@@ -158,7 +158,7 @@ static void test_what_is_shown(void **state)
 {
     (void)state;
     char lengthy[400];
-    char cut[200];
+    char cut[256];
     expect_shown("", NULL, "");
     expect_shown("{\"error\":\n \"no\"}\n", NULL, "{\"error\":  \"no\"}");
     expect_shown("a\033[2Jb\xe2\x80\xae", NULL, "a\\x1B[2Jb\\u202E");
@@ -167,8 +167,8 @@ static void test_what_is_shown(void **state)
     expect_shown("abc", "b", "abc"); /* too short to tell from any text */
     memset(lengthy, 'x', sizeof lengthy - 1);
     lengthy[sizeof lengthy - 1] = '\0';
-    memset(cut, 'x', 160);
-    strcpy(cut + 160, "...");
+    memset(cut, 'x', 200);
+    strcpy(cut + 200, "...");
     expect_shown(lengthy, NULL, cut);
 }
 
