@@ -39,4 +39,10 @@ enum kx_code kx_check_key(void *field, struct kx_error *err);
 /* char *: an http(s) address without credential, query or fragment; it stays as it is written. */
 enum kx_code kx_check_http_url(void *field, struct kx_error *err);
 
+/* char *: a webhook's address: http(s), any path and query, no credential, no fragment; it stays as
+ * it is written. */
+enum kx_code kx_check_webhook_url(void *field, struct kx_error *err);
+/* struct kx_strings: HTTP headers as "Name=value", none of those that are ours. */
+enum kx_code kx_check_headers(void *field, struct kx_error *err);
+
 #endif

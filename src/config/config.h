@@ -142,10 +142,25 @@ struct kx_dead_letter_config {
     uint64_t bytes;
 };
 
+enum kx_webhook_format { KX_WEBHOOK_ARRAY, KX_WEBHOOK_NDJSON };
+enum kx_webhook_probe { KX_WEBHOOK_PROBE_OPTIONS, KX_WEBHOOK_PROBE_EMPTY };
+
+enum { KX_WEBHOOK_HEADERS_MAX = 64 };
+
+struct kx_webhook_config {
+    char *url; /* http(s)://...; its path and query may be a secret */
+    enum kx_webhook_format format;
+    struct kx_strings headers; /* "Name=value"; values may be secrets */
+    struct kx_secret secret;   /* of the signature; not set = none */
+    bool gzip;
+    enum kx_webhook_probe probe;
+};
+
 enum kx_sink_type {
     KX_SINK_CONSOLE,
     KX_SINK_SQLITE,
     KX_SINK_INFLUXDB,
+    KX_SINK_WEBHOOK,
     KX_SINK_SOCKET,
     KX_SINK_TYPES
 };
@@ -198,6 +213,7 @@ struct kx_sink_config {
         bool formula_guard;
     } socket;
     struct kx_influxdb_config influxdb;
+    struct kx_webhook_config webhook;
 };
 
 /* enum kx_log_level's words, and one more. */

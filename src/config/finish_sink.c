@@ -1,6 +1,7 @@
 /* Pairs of values of one kind of sink; the contract stands in the header. */
 #include "config/finish_sink.h"
 
+#include "config/url.h"
 #include <string.h>
 #include <strings.h>
 
@@ -57,6 +58,28 @@ check_socket(struct kx_config *config, const struct kx_sink_config *sink, struct
 }
 
 static enum kx_code
+check_webhook(struct kx_config *config, const struct kx_sink_config *sink, struct kx_error *err)
+{
+    if (sink->webhook.url == NULL && sink->line == 0)
+        return kx_error_set(err, KX_ERR_USAGE, 0,
+                            "the webhook sink posts to an address that you name: add "
+                            "--webhook-url");
+    if (sink->webhook.url == NULL)
+        return kx_error_set(err, KX_ERR_CONFIG, 0, "sink %s: where to? Write url", sink->name);
+    char origin[KX_URL_ORIGIN_MAX];
+    struct kx_url url;
+    kx_url_origin(sink->webhook.url, origin);
+    bool plain = kx_url_parse(origin, &url, NULL) == KX_OK && !url.tls && !kx_url_is_loopback(&url);
+    if (plain && sink->webhook.headers.count > 0 &&
+        !kx_strings_addf(&config->warnings,
+                         "sink %s: its headers travel unencrypted to %s: use https when one is a "
+                         "credential",
+                         sink->name, origin))
+        return no_memory(err);
+    return check_https(config, sink, sink->webhook.url, err);
+}
+
+static enum kx_code
 check_influxdb(struct kx_config *config, const struct kx_sink_config *sink, struct kx_error *err)
 {
     const struct kx_influxdb_config *influxdb = &sink->influxdb;
@@ -90,6 +113,8 @@ kx_finish_sink(struct kx_config *config, struct kx_sink_config *sink, struct kx_
     switch (sink->type) {
     case KX_SINK_INFLUXDB:
         return check_influxdb(config, sink, err);
+    case KX_SINK_WEBHOOK:
+        return check_webhook(config, sink, err);
     case KX_SINK_SOCKET:
         return check_socket(config, sink, err);
     case KX_SINK_CONSOLE:

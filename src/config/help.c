@@ -24,6 +24,7 @@ static const char *const group_titles[KX_GROUPS] = {
     [KX_GROUP_TABLES] = "Sinks that keep tables:",
     [KX_GROUP_SQLITE] = "The sqlite sink:",
     [KX_GROUP_SOCKET] = "The socket sink:",
+    [KX_GROUP_WEBHOOK] = "The webhook sink:",
     [KX_GROUP_INFLUXDB] = "The influxdb sink:",
     [KX_GROUP_REPLAY] = "Capture and replay:",
     [KX_GROUP_LIMITS] = "Batches and memory:",

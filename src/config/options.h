@@ -37,6 +37,7 @@ enum kx_scope {
     KX_SCOPE_CONSOLE,   /* one kind's own */
     KX_SCOPE_SQLITE,
     KX_SCOPE_SOCKET,
+    KX_SCOPE_WEBHOOK,
     KX_SCOPE_INFLUXDB,
     KX_SCOPE_BATCH,
     KX_SCOPE_FILTER,
@@ -82,6 +83,7 @@ enum kx_option_group {
     KX_GROUP_TABLES,
     KX_GROUP_SQLITE,
     KX_GROUP_SOCKET,
+    KX_GROUP_WEBHOOK,
     KX_GROUP_INFLUXDB,
     KX_GROUP_REPLAY, /* and capture */
     KX_GROUP_LIMITS,
