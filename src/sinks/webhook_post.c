@@ -9,7 +9,11 @@
 #include <string.h>
 #include <strings.h>
 
-enum { HEADERS_BYTES_MAX = 256 << 10, LINES_OF_OURS = 5, SECRET_SHORTEST = 4 };
+enum {
+    HEADERS_BYTES_MAX = 256 << 10,
+    LINES_OF_OURS = 5,
+    SECRET_SHORTEST = 6 /* shorter ones are words of any answer */
+};
 
 /* Where the shared table does not know enough. */
 static const struct kx_http_rule rules[] = {
@@ -158,16 +162,35 @@ enum kx_code kx_webhook_post_send(struct kx_webhook_post *post,
 
 /* --- the answer --- */
 
-/* A far end may repeat our headers in its answer, and some hold a secret: what they hold becomes
- * stars, of the same length. */
-static void hide(char *text, size_t length, const char *value)
+/* Each of the words becomes stars in text. */
+static void hide(char *text, size_t length, const char *words)
 {
-    size_t width = strlen(value);
-    if (width < SECRET_SHORTEST)
-        return;
-    for (char *at = text; (at = memmem(at, length - (size_t)(at - text), value, width)) != NULL;)
-        for (size_t i = 0; i < width; i++)
-            *at++ = '*';
+    static const char between[] = " \t/?&=,;:\"'";
+    while (*(words += strspn(words, between)) != '\0') {
+        size_t width = strcspn(words, between);
+        char *at = width < SECRET_SHORTEST ? NULL : text;
+        while (at != NULL && (at = memmem(at, length - (size_t)(at - text), words, width)) != NULL)
+            for (size_t i = 0; i < width; i++)
+                *at++ = '*';
+        words += width;
+    }
+}
+
+/* What the far end said without what it knows from us: some repeat the address or the headers. NULL
+ * without memory. */
+static char *without_secrets(const struct kx_webhook_post *post,
+                             const struct kx_http_answer *answer)
+{
+    const struct kx_strings *list = &post->config->webhook.headers;
+    char *text = malloc(answer->length + 1);
+    if (text == NULL)
+        return NULL;
+    memcpy(text, answer->body, answer->length);
+    text[answer->length] = '\0';
+    for (size_t i = 0; i < list->count; i++)
+        hide(text, answer->length, strchr(list->items[i], '=') + 1);
+    hide(text, answer->length, post->config->webhook.url + strlen(post->who));
+    return text;
 }
 
 enum kx_outcome kx_webhook_post_judge(struct kx_webhook_post *post,
@@ -177,14 +200,7 @@ enum kx_outcome kx_webhook_post_judge(struct kx_webhook_post *post,
 {
     const struct kx_http_request request = {0};
     struct kx_http_answer shown = *answer;
-    char *text = malloc(answer->length + 1);
-    if (text != NULL) {
-        memcpy(text, answer->body, answer->length);
-        text[answer->length] = '\0';
-        const struct kx_strings *list = &post->config->webhook.headers;
-        for (size_t i = 0; i < list->count; i++)
-            hide(text, answer->length, strchr(list->items[i], '=') + 1);
-    }
+    char *text = without_secrets(post, answer);
     shown.body = text != NULL ? text : "";
     shown.length = text != NULL ? answer->length : 0;
     enum kx_outcome outcome = kx_http_judge(post->http, &request, &shown, rules, RULES, batch, err);

@@ -70,7 +70,7 @@ static void done_records_are_left_out(void **state)
     kx_batch_mark(&box.batch, 3);
     assert_int_equal(kx_webhook_body(&json, KX_WEBHOOK_ARRAY, &box.batch, &out), COUNT - 2);
     kx_buf_byte(&out, '\0');
-    assert_int_equal(strncmp(out.data, "[{\"v\":1,", 9), 0);
+    assert_int_equal(strncmp(out.data, "[{\"v\":1,", 8), 0);
     assert_null(strstr(out.data, ",]"));
     assert_null(strstr(out.data, "-1\""));
     assert_non_null(strstr(out.data, "-2\",\"type\":\"device\",\"data\":{\"mac_addr\":"));
