@@ -241,6 +241,13 @@ struct kx_capture_config {
     uint32_t files; /* with the older ones: path, path.1, ... */
 };
 
+/* The port that shows what the program does. */
+struct kx_stats_config {
+    char *listen;     /* as stats/listen.h has it; NULL = nobody asked for a place */
+    char *token_file; /* NULL = no token */
+    char *cert_file, *key_file, *client_ca_file;
+};
+
 /* For which Kismet `login` makes a key, and where it goes. */
 struct kx_login_config {
     char *url;          /* from the command line; NULL = not given there */
@@ -261,6 +268,7 @@ struct kx_config {
     size_t sink_count;
     struct kx_replay_config replay;
     struct kx_capture_config capture;
+    struct kx_stats_config stats;
     struct kx_login_config login;
     bool once;
     uint64_t duration_ns; /* 0 = until a signal */

@@ -178,7 +178,8 @@ static void describe_sink(const struct kx_sink_config *sink, struct kx_buf *out)
     kx_buf_printf(out, ", batches of %u records, %s", (unsigned)sink->batch.records,
                   kx_value_size_text(sink->batch.bytes, words));
     append_duration(out, " or ", sink->batch.interval_ns);
-    describe_letters(&sink->dead_letter, out);
+    if (sink->type != KX_SINK_CONSOLE) /* which takes everything */
+        describe_letters(&sink->dead_letter, out);
     kx_buf_byte(out, '\n');
 }
 

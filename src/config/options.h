@@ -26,6 +26,7 @@ enum kx_scope {
     KX_SCOPE_TOP,        /* struct kx_config */
     KX_SCOPE_LOG,        /* struct kx_config too */
     KX_SCOPE_CAPTURE,
+    KX_SCOPE_STATS,
     KX_SCOPE_SOURCE,
     KX_SCOPE_EXTRA,     /* struct kx_extra_field */
     KX_SCOPE_RECONNECT, /* struct kx_source_config too */

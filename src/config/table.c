@@ -7,6 +7,7 @@ const char *const kx_sink_types[] = {"console", "sqlite", "influxdb", "webhook",
 
 static const struct kx_option_rows *const groups[] = {
     &kx_rows_program,
+    &kx_rows_stats,
     /* a source */
     &kx_rows_source,
     &kx_rows_source_tls,

@@ -4,7 +4,7 @@
 #include "sinks/influxdb.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "sinks/encode_line.h"
+#include "encode/line.h"
 #include "sinks/http.h"
 #include "sinks/influxdb_probe.h"
 #include "sinks/influxdb_url.h"

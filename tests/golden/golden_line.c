@@ -1,8 +1,8 @@
 /*
  * Records in, line protocol out: every mode's bytes, and what no golden file can show.
  */
+#include "encode/line.h"
 #include "golden.h"
-#include "sinks/encode_line.h"
 #include <math.h>
 
 enum { SEEN = 1737131445 };

@@ -22,8 +22,8 @@
  * Owns nothing but the keys that init writes down; any thread may encode with it. Without room (up
  * to some KiB before the buffer's limit) the buffer fails and holds whole lines only.
  */
-#ifndef KX_SINKS_ENCODE_LINE_H
-#define KX_SINKS_ENCODE_LINE_H
+#ifndef KX_ENCODE_LINE_H
+#define KX_ENCODE_LINE_H
 
 #include "base/buf.h"
 #include "config/config.h"

@@ -2,7 +2,7 @@
  * Line protocol by hand: room for the whole line is taken once, then it is copies, digits, and one
  * look at eight bytes of each text at a time.
  */
-#include "sinks/encode_line.h"
+#include "encode/line.h"
 
 #include "base/clock.h"
 #include "base/decimal.h"
