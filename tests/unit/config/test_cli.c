@@ -136,11 +136,9 @@ static void refusals(void **state)
         {"--key-file f", "--key-file is not for 'run': leave it out"},
         {"--postgres-conn x",
          "--postgres-conn: the postgres sink is not built in yet in " KX_VERSION
-         "; sinks: console, sqlite, influxdb"},
+         "; sinks: console, sqlite, influxdb, webhook, socket"},
         {"--mqtt-host=h", "--mqtt-host: the mqtt sink is not built in yet in " KX_VERSION
-                          "; sinks: console, sqlite, influxdb"},
-        {"--server-port 1", "--server-port: the socket sink is not built in yet in " KX_VERSION
-                            "; sinks: console, sqlite, influxdb"},
+                          "; sinks: console, sqlite, influxdb, webhook, socket"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct words words;
