@@ -41,6 +41,9 @@ enum kx_socket_format { KX_SOCKET_JSON, KX_SOCKET_CSV, KX_SOCKET_SIMPLE };
 enum kx_protocol { KX_PROTOCOL_TCP, KX_PROTOCOL_TLS, KX_PROTOCOL_UDP };
 enum kx_compat { KX_COMPAT_NONE, KX_COMPAT_SCRIPT };
 enum kx_switch { KX_AUTO, KX_ON, KX_OFF };
+/* Who makes and completes a database's tables: we, or somebody else whom we check, or ask nothing.
+ */
+enum kx_migrate { KX_MIGRATE_AUTO, KX_MIGRATE_CHECK, KX_MIGRATE_OFF };
 
 /* How TLS is spoken to one end. Empty strings are never stored: absent is NULL. */
 struct kx_tls_config {
@@ -80,6 +83,13 @@ struct kx_history_config {
     bool on; /* first: `history: true` is short for it */
     uint64_t min_interval_ns;
     uint64_t retention_ns; /* 0 = for ever */
+};
+
+/* How long rows are kept; 0 = for ever. */
+struct kx_retention_config {
+    uint64_t devices_ns;
+    uint64_t history_ns; /* 0 = as the history's own retention says */
+    uint64_t events_ns;
 };
 
 /* A number that may be absent, and below 0. */
@@ -159,10 +169,11 @@ struct kx_webhook_config {
 enum kx_sink_type {
     KX_SINK_CONSOLE,
     KX_SINK_SQLITE,
+    KX_SINK_POSTGRES,
     KX_SINK_INFLUXDB,
     KX_SINK_WEBHOOK,
     KX_SINK_SOCKET,
-    KX_SINK_TYPES
+    KX_SINK_TYPES,
 };
 
 enum kx_influx_api { KX_INFLUX_V2, KX_INFLUX_V1, KX_INFLUX_V3 };
@@ -181,6 +192,16 @@ struct kx_influxdb_config {
     enum kx_influx_time timestamp;
     enum kx_influx_mac mac_as;
     enum kx_switch gzip; /* auto = to another host */
+};
+
+/* When a COMMIT is confirmed; as the server does by itself, or by PostgreSQL's own words. */
+enum kx_sync_commit {
+    KX_SYNC_SERVER,
+    KX_SYNC_OFF,
+    KX_SYNC_LOCAL,
+    KX_SYNC_REMOTE_WRITE,
+    KX_SYNC_ON,
+    KX_SYNC_REMOTE_APPLY,
 };
 
 struct kx_sink_config {
@@ -214,6 +235,16 @@ struct kx_sink_config {
     } socket;
     struct kx_influxdb_config influxdb;
     struct kx_webhook_config webhook;
+    struct {
+        struct kx_secret conn; /* URI or "key=value ..."; it may have a password in it */
+        struct kx_secret password;
+        enum kx_switch pooler;
+        enum kx_sync_commit synchronous_commit;
+        char *schema; /* NULL = where the search_path leads */
+        enum kx_migrate migrate;
+        struct kx_strings indexes; /* columns of kismet_devices */
+        struct kx_retention_config retention;
+    } postgres;
 };
 
 /* enum kx_log_level's words, and one more. */

@@ -103,6 +103,19 @@ static void describe_influxdb(const struct kx_sink_config *sink, struct kx_buf *
         kx_buf_text(out, ", TLS UNVERIFIED");
 }
 
+static void append_history(const struct kx_history_config *history, struct kx_buf *out)
+{
+    if (!history->on) {
+        kx_buf_text(out, ", history off");
+        return;
+    }
+    append_duration(out, ", history each ", history->min_interval_ns);
+    if (history->retention_ns == 0)
+        kx_buf_text(out, ", kept forever");
+    else
+        append_duration(out, ", kept ", history->retention_ns);
+}
+
 static void describe_letters(const struct kx_dead_letter_config *letters, struct kx_buf *out)
 {
     if (!letters->on) {
@@ -149,15 +162,14 @@ static void describe_sink(const struct kx_sink_config *sink, struct kx_buf *out)
     case KX_SINK_SQLITE:
         kx_buf_text(out, "sqlite, file ");
         append_safe(out, sink->sqlite.path);
-        if (!sink->tables.history.on) {
-            kx_buf_text(out, ", history off");
-            break;
-        }
-        append_duration(out, ", history each ", sink->tables.history.min_interval_ns);
-        if (sink->tables.history.retention_ns == 0)
-            kx_buf_text(out, ", kept forever");
+        append_history(&sink->tables.history, out);
+        break;
+    case KX_SINK_POSTGRES: /* where it leads may be a secret */
+        if (kx_secret_is_set(&sink->postgres.conn))
+            append_secret(out, "postgres, connection", &sink->postgres.conn);
         else
-            append_duration(out, ", kept ", sink->tables.history.retention_ns);
+            kx_buf_text(out, "postgres, connection by PG* in the environment");
+        append_history(&sink->tables.history, out);
         break;
     case KX_SINK_WEBHOOK:
         describe_webhook(sink, out);

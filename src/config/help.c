@@ -26,6 +26,7 @@ static const char *const group_titles[KX_GROUPS] = {
     [KX_GROUP_SOCKET] = "The socket sink:",
     [KX_GROUP_WEBHOOK] = "The webhook sink:",
     [KX_GROUP_INFLUXDB] = "The influxdb sink:",
+    [KX_GROUP_POSTGRES] = "The postgres sink:",
     [KX_GROUP_REPLAY] = "Capture and replay:",
     [KX_GROUP_LIMITS] = "Batches and memory:",
     [KX_GROUP_PROGRAM] = "The program:",

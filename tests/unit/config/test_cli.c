@@ -134,11 +134,8 @@ static void refusals(void **state)
         {"login a b", "'b' is a word too many after 'login': try --help"},
         {"login --once", "--once is not for 'login': leave it out"},
         {"--key-file f", "--key-file is not for 'run': leave it out"},
-        {"--postgres-conn x",
-         "--postgres-conn: the postgres sink is not built in yet in " KX_VERSION
-         "; sinks: console, sqlite, influxdb, webhook, socket"},
         {"--mqtt-host=h", "--mqtt-host: the mqtt sink is not built in yet in " KX_VERSION
-                          "; sinks: console, sqlite, influxdb, webhook, socket"},
+                          "; sinks: console, sqlite, postgres, influxdb, webhook, socket"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct words words;

@@ -136,6 +136,7 @@ static void sink_defaults_are_as_designed(void **state)
     static const struct kx_batch_config batches[KX_SINK_TYPES] = {
         [KX_SINK_CONSOLE] = {100, 256 << 10, 100000000},
         [KX_SINK_SQLITE] = {1000, 1 << 20, 1000000000},
+        [KX_SINK_POSTGRES] = {1000, 1 << 20, 1000000000},
         [KX_SINK_INFLUXDB] = {5000, 1 << 20, 1000000000},
         [KX_SINK_WEBHOOK] = {100, 256 << 10, 1000000000},
         [KX_SINK_SOCKET] = {100, 256 << 10, 100000000},
@@ -169,13 +170,14 @@ static void sink_defaults_are_as_designed(void **state)
     assert_ptr_equal(kx_sink_kind_of_scope(KX_SCOPE_HISTORY), kx_sink_kind_of(KX_SINK_SQLITE));
     assert_null(kx_sink_kind_of_scope(KX_SCOPE_BATCH));
     assert_int_equal(kx_sink_kind_find("SQLite", &kind, &err), KX_OK);
-    assert_int_equal(kx_sink_kind_find("postgres", &kind, &err), KX_ERR_CONFIG);
-    assert_string_equal(err.text, "the postgres sink is not built in yet in " KX_VERSION
-                                  "; sinks: console, sqlite, influxdb, webhook, socket");
+    assert_int_equal(kx_sink_kind_find("mqtt", &kind, &err), KX_ERR_CONFIG);
+    assert_string_equal(err.text, "the mqtt sink is not built in yet in " KX_VERSION
+                                  "; sinks: console, sqlite, postgres, influxdb, webhook, socket");
     assert_int_equal(kx_sink_kind_find("sqlit", &kind, &err), KX_ERR_CONFIG);
     assert_string_equal(
-        err.text, "'sqlit' is no sink, did you mean 'sqlite'? (sinks: console, sqlite, influxdb, "
-                  "webhook, socket)");
+        err.text,
+        "'sqlit' is no sink, did you mean 'sqlite'? (sinks: console, sqlite, postgres, influxdb, "
+        "webhook, socket)");
 }
 
 /* Each number of the table: its least and most are taken, what lies beyond is refused. */
@@ -458,11 +460,11 @@ static void words_about_rows(void **state)
         {KX_SCOPE_SOURCE, "rate", "5s", "1s to 1h in steps of 1s", "sources[].rate"},
         {KX_SCOPE_TLS, "insecure", "false", "true, false", "sources[].tls.insecure"},
         {KX_SCOPE_BATCH, "records",
-         "console 100, sqlite 1000, influxdb 5000, webhook 100, socket 100", "1 to 100000",
-         "sinks[].batch.records"},
+         "console 100, sqlite 1000, postgres 1000, influxdb 5000, webhook 100, socket 100",
+         "1 to 100000", "sinks[].batch.records"},
         {KX_SCOPE_SQLITE, "path", "kismet.db", "", "sinks[].path (sqlite)"},
         {KX_SCOPE_HISTORY, "retention", "30d", "1h to 3650d, or forever",
-         "sinks[].history.retention (sqlite)"},
+         "sinks[].history.retention (sqlite, postgres)"},
         {KX_SCOPE_CONSOLE, "format", "text", "text, json", "sinks[].format (console)"},
     };
     char out[KX_OPTION_WORDS_MAX];
@@ -531,7 +533,7 @@ static void documentation_is_the_table(void **state)
             assert_non_null(strstr(printed, cell));
         }
     }
-    assert_null(strstr(printed, "postgres"));
+    assert_null(strstr(printed, "mqtt"));
 
     FILE *file = fopen(KX_TESTS_DIR "/../docs/options.md", "r");
     if (file == NULL)
