@@ -29,6 +29,7 @@ enum kx_command {
     KX_COMMAND_REPLAY, /* kismet-export replay FILE */
     KX_COMMAND_CHECK,  /* read the configuration, say what it means, exit */
     KX_COMMAND_PROBE,  /* test every source and every sink, say what is wrong */
+    KX_COMMAND_SCHEMA, /* print the SQL that a sink's database wants */
     KX_COMMAND_LOGIN,  /* kismet-export login [URL]: make an API key */
 };
 
@@ -301,6 +302,7 @@ struct kx_config {
     struct kx_capture_config capture;
     struct kx_stats_config stats;
     struct kx_login_config login;
+    char *schema_sink; /* --sink: whose SQL `schema` prints; NULL = not given */
     bool once;
     uint64_t duration_ns; /* 0 = until a signal */
     uint64_t ring_bytes;

@@ -71,6 +71,19 @@ static void describe_source(const struct kx_source_config *source, struct kx_buf
     kx_buf_text(out, source->tls.insecure ? ", TLS UNVERIFIED\n" : "\n");
 }
 
+static void append_history(const struct kx_history_config *history, struct kx_buf *out)
+{
+    if (!history->on) {
+        kx_buf_text(out, ", history off");
+        return;
+    }
+    append_duration(out, ", history each ", history->min_interval_ns);
+    if (history->retention_ns == 0)
+        kx_buf_text(out, ", kept forever");
+    else
+        append_duration(out, ", kept ", history->retention_ns);
+}
+
 static void describe_socket(const struct kx_sink_config *sink, struct kx_buf *out)
 {
     kx_buf_text(out, "socket, to ");
@@ -101,19 +114,6 @@ static void describe_influxdb(const struct kx_sink_config *sink, struct kx_buf *
                   influxdb->user != NULL ? &influxdb->password : &influxdb->token);
     if (sink->tls.insecure)
         kx_buf_text(out, ", TLS UNVERIFIED");
-}
-
-static void append_history(const struct kx_history_config *history, struct kx_buf *out)
-{
-    if (!history->on) {
-        kx_buf_text(out, ", history off");
-        return;
-    }
-    append_duration(out, ", history each ", history->min_interval_ns);
-    if (history->retention_ns == 0)
-        kx_buf_text(out, ", kept forever");
-    else
-        append_duration(out, ", kept ", history->retention_ns);
 }
 
 static void describe_letters(const struct kx_dead_letter_config *letters, struct kx_buf *out)
