@@ -153,9 +153,9 @@ struct kx_dead_letter_config {
 enum kx_sink_type {
     KX_SINK_CONSOLE,
     KX_SINK_SQLITE,
-    KX_SINK_INFLUXDB,
     KX_SINK_POSTGRES,
-    KX_SINK_TYPES
+    KX_SINK_INFLUXDB,
+    KX_SINK_TYPES,
 };
 
 enum kx_influx_api { KX_INFLUX_V2, KX_INFLUX_V1, KX_INFLUX_V3 };

@@ -70,7 +70,7 @@ kx_finish_sink(struct kx_config *config, struct kx_sink_config *sink, struct kx_
         return check_influxdb(config, sink, err);
     case KX_SINK_CONSOLE:
     case KX_SINK_SQLITE:
-    case KX_SINK_POSTGRES: /* checked by its `open` */
+    case KX_SINK_POSTGRES:
     case KX_SINK_TYPES:
         break;
     }

@@ -3,7 +3,7 @@
  */
 #include "config/table.h"
 
-const char *const kx_sink_types[] = {"console", "sqlite", "influxdb", "postgres", NULL};
+const char *const kx_sink_types[] = {"console", "sqlite", "postgres", "influxdb", NULL};
 
 static const struct kx_option_rows *const groups[] = {
     &kx_rows_program,

@@ -303,9 +303,9 @@ static void refuses_shapes(void **state)
         {"sinks:\n  - console\n", 2, "item 1 of the list has no keys: write '- type: ...'"},
         {"sinks:\n  - name: x\n", 2, "a sink without a type: write one"},
         {"sinks:\n  - type:\n", 2, "a sink without a type"},
-        {"sinks:\n  - type: webhook\n", 2,
-         "type: the webhook sink is not built in yet in " KX_VERSION
-         "; sinks: console, sqlite, influxdb, postgres"},
+        {"sinks:\n  - type: mqtt\n", 2,
+         "type: the mqtt sink is not built in yet in " KX_VERSION
+         "; sinks: console, sqlite, postgres, influxdb"},
         {"sinks:\n  - path: x\n    type: sqlit\n", 3, "did you mean 'sqlite'?"},
         {"log: debug\n", 1,
          "log: wants keys of its own: write them indented on the lines below it "
@@ -614,9 +614,9 @@ static void refuses_lines(void **state)
         {NULL, "--kismet-host pi:1 --kismet-port 2",
          "--kismet-host: the address names port 1, and --kismet-port 2: leave one of them out"},
         {NULL, "--kismet-port 0", "--kismet-port: 0 is out of range (1 to 65535)"},
-        {NULL, "--export-type webhook",
-         "--export-type: the webhook sink is not built in yet in " KX_VERSION
-         "; sinks: console, sqlite, influxdb, postgres"},
+        {NULL, "--export-type mqtt",
+         "--export-type: the mqtt sink is not built in yet in " KX_VERSION
+         "; sinks: console, sqlite, postgres, influxdb"},
         {NULL, "--export-type ,", "--export-type: the list is empty: write one word at least"},
         {NULL, "--sqlite-path x",
          "--sqlite-path is for the sqlite sink, which does not run: add sqlite to --export-type"},

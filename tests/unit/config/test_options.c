@@ -170,11 +170,11 @@ static void sink_defaults_are_as_designed(void **state)
     assert_int_equal(kx_sink_kind_find("SQLite", &kind, &err), KX_OK);
     assert_int_equal(kx_sink_kind_find("mqtt", &kind, &err), KX_ERR_CONFIG);
     assert_string_equal(err.text, "the mqtt sink is not built in yet in " KX_VERSION
-                                  "; sinks: console, sqlite, influxdb, postgres");
+                                  "; sinks: console, sqlite, postgres, influxdb");
     assert_int_equal(kx_sink_kind_find("sqlit", &kind, &err), KX_ERR_CONFIG);
     assert_string_equal(
         err.text,
-        "'sqlit' is no sink, did you mean 'sqlite'? (sinks: console, sqlite, influxdb, postgres)");
+        "'sqlit' is no sink, did you mean 'sqlite'? (sinks: console, sqlite, postgres, influxdb)");
 }
 
 /* Each number of the table: its least and most are taken, what lies beyond is refused. */
@@ -456,7 +456,7 @@ static void words_about_rows(void **state)
         {KX_SCOPE_TOP, "sensor", "the host name", "", "sensor"},
         {KX_SCOPE_SOURCE, "rate", "5s", "1s to 1h in steps of 1s", "sources[].rate"},
         {KX_SCOPE_TLS, "insecure", "false", "true, false", "sources[].tls.insecure"},
-        {KX_SCOPE_BATCH, "records", "console 100, sqlite 1000, influxdb 5000, postgres 1000",
+        {KX_SCOPE_BATCH, "records", "console 100, sqlite 1000, postgres 1000, influxdb 5000",
          "1 to 100000", "sinks[].batch.records"},
         {KX_SCOPE_SQLITE, "path", "kismet.db", "", "sinks[].path (sqlite)"},
         {KX_SCOPE_HISTORY, "retention", "30d", "1h to 3650d, or forever",
