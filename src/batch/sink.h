@@ -52,7 +52,9 @@ struct kx_batch {
      * share it. Set by kx_batch_mark, never cleared. */
     uint64_t *done;
     /* The batch behind this one when it is sealed already, or NULL. It may be begun early; its
-     * confirmations go into its own bitmap. */
+     * confirmations go into its own bitmap, at the latest while it is itself delivered. All views
+     * of a batch have the same `done`; but memory goes round, so who keeps a batch in mind knows it
+     * by that and by its first record's sequence, and only until it is finished. */
     struct kx_batch *next;
     /* Out, with KX_RETRY: not before this long from now (at most an hour is obeyed); 0 = the
      * engine's own backoff. */
