@@ -5,6 +5,7 @@
 
 #include "base/pattern.h"
 #include "base/text.h"
+#include "config/columns.h"
 #include "config/config.h"
 #include "config/suggest.h"
 #include "config/topics.h"
@@ -195,10 +196,16 @@ enum kx_code kx_check_key(void *field, struct kx_error *err)
 {
     static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789_";
     const char *key = *(char **)field;
-    if (key[strspn(key, allowed)] == '\0' && strlen(key) <= KX_EXTRA_NAME_BYTES_MAX)
-        return KX_OK;
-    return kx_error_set(err, KX_ERR_CONFIG, 0,
-                        "'%.40s' cannot be a key: write up to %d lower-case letters, digits and "
-                        "'_', such as last_bssid",
-                        key, KX_EXTRA_NAME_BYTES_MAX);
+    if (key[0] == '\0' || key[strspn(key, allowed)] != '\0' ||
+        strlen(key) > KX_EXTRA_NAME_BYTES_MAX)
+        return kx_error_set(err, KX_ERR_CONFIG, 0,
+                            "'%.40s' cannot be a key: write up to %d lower-case letters, digits "
+                            "and '_', such as last_bssid",
+                            key, KX_EXTRA_NAME_BYTES_MAX);
+    if (kx_columns_reserved(key))
+        return kx_error_set(err, KX_ERR_CONFIG, 0,
+                            "'%s' is a column already, and an extra field gets one of its own: "
+                            "write another name, such as kismet_%s",
+                            key, key);
+    return KX_OK;
 }
