@@ -158,12 +158,8 @@ static bool skip_value(struct walk *walk)
 {
     struct kx_extra_value ignored;
     char token[NUMBER_BYTES_MAX];
-    char *room = walk->room;
-    if (walk->at < walk->end && *walk->at == '"') {
-        bool taken = take_text(walk, &ignored);
-        walk->room = room;
-        return taken;
-    }
+    if (walk->at < walk->end && *walk->at == '"')
+        return take_text(walk, &ignored);
     return take_word(walk, "true") || take_word(walk, "false") || take_token(walk, token);
 }
 
