@@ -14,7 +14,7 @@
     (BIT(KX_F_MAC_ADDR) | BIT(KX_F_NAME) | BIT(KX_F_USERNAME) | BIT(KX_F_PHY_TYPE) |               \
      BIT(KX_F_MANUFACTURER) | BIT(KX_F_CHANNEL) | BIT(KX_F_SOURCE) | BIT(KX_F_SERVER_UUID) |       \
      BIT(KX_F_DEVICE_KEY) | BIT(KX_F_DEVICE_TYPE) | BIT(KX_F_CRYPT) | BIT(KX_F_EXTRA))
-enum { TEXTS = 12 };
+enum { TEXTS = 12, CACHE_LINE = 64 };
 static_assert(__builtin_popcountll(TEXT_BITS) == TEXTS, "a text field more: raise TEXTS");
 
 /* Two bits of `present` that no other field needs: the timestamp is never compared, and there are
@@ -382,6 +382,15 @@ static struct entry *entry_of(struct kx_delta *delta, const struct kx_record *re
         entry->sent_ns = 0;
     }
     return entry;
+}
+
+void kx_delta_prefetch(const struct kx_delta *delta, const struct kx_record *record)
+{
+    if (record->kind != KX_KIND_DEVICE || record->device_id >= delta->max_devices)
+        return;
+    const char *entry = (const char *)&delta->entries[record->device_id];
+    for (size_t at = 0; at < sizeof *delta->entries; at += CACHE_LINE)
+        __builtin_prefetch(entry + at, 1);
 }
 
 const struct kx_record *kx_delta_displaced(struct kx_delta *delta, const struct kx_record *record)

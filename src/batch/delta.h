@@ -71,6 +71,9 @@ void kx_delta_set_rules(struct kx_delta *delta, const struct kx_delta_rules *rul
  * Valid until the next call. To be asked for every device record, even one that is filtered: an
  * older state must not come after the same device's return under another id. */
 const struct kx_record *kx_delta_displaced(struct kx_delta *delta, const struct kx_record *record);
+/* Asks the processor for what deciding about this record will touch, some records ahead: with many
+ * devices the table is not in its caches. Changes nothing. */
+void kx_delta_prefetch(const struct kx_delta *delta, const struct kx_record *record);
 /* Decides about a record. Events pass. *ret_changed (with PASS): bit a kx_field that may differ
  * from what was exported before; exact in mode `fields`, else all ones. */
 enum kx_delta_verdict kx_delta_offer(struct kx_delta *delta,
