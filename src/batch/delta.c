@@ -44,7 +44,8 @@ struct entry {
 static_assert(sizeof(struct entry) == 128, "two cache lines a device and sink");
 
 struct kx_delta {
-    struct entry *entries;
+    struct entry *entries; /* in `memory`, where a cache line begins */
+    void *memory;
     uint64_t (*each)[TEXTS]; /* mode fields: hash a text; NULL before it was asked for */
     uint32_t max_devices;
     uint32_t used; /* no entry from here on was touched */
@@ -71,16 +72,18 @@ enum kx_code kx_delta_create(struct kx_delta **ret_delta,
                              struct kx_error *err)
 {
     struct kx_delta *delta = calloc(1, sizeof *delta);
-    /* Zeroed by the kernel, page by page, when it is touched first. */
-    struct entry *entries = calloc(max_devices > 0 ? max_devices : 1, sizeof *entries);
-    if (delta == NULL || entries == NULL) {
+    /* Zeroed by the kernel, page by page, when it is touched first. One entry more than there are,
+     * for the way to the next cache line: malloc begins 16 bytes behind one. */
+    char *memory = calloc((size_t)max_devices + 1, sizeof(struct entry));
+    if (delta == NULL || memory == NULL) {
         free(delta);
-        free(entries);
+        free(memory);
         return kx_error_set(err, KX_ERR_NOMEM, 0,
                             "no memory for what was sent of %u devices: lower max_devices",
                             (unsigned)max_devices);
     }
-    delta->entries = entries;
+    delta->memory = memory;
+    delta->entries = (void *)(memory + (CACHE_LINE - (uintptr_t)memory % CACHE_LINE) % CACHE_LINE);
     delta->max_devices = max_devices;
     delta->counters = counters;
     kx_hash_random(&delta->key, sizeof delta->key);
@@ -93,7 +96,7 @@ void kx_delta_destroy(struct kx_delta *delta)
     if (delta == NULL)
         return;
     kx_parked_fini(&delta->parked);
-    free(delta->entries);
+    free(delta->memory);
     free(delta->each);
     free(delta);
 }
