@@ -36,7 +36,7 @@ struct entry {
     int32_t num_alerts; /* what is above counts as the largest */
     uint32_t heard;     /* heard_at >> HEARD_SHIFT, its low bits */
     uint32_t present;
-    uint64_t texts;   /* hash of the watched texts; not in mode fields */
+    uint64_t texts;   /* hash of the watched texts; in mode fields of all */
     uint64_t sent_ns; /* 0 = never */
     uint32_t generation;
     uint32_t parked; /* handle; 0 = nothing is parked */
@@ -63,6 +63,7 @@ struct kx_delta {
 /* What is computed of a record once, for the comparison and for what is kept of it. */
 struct look {
     uint64_t texts;
+    bool same; /* mode fields: no text is another than was exported; each is not computed then */
     uint64_t each[TEXTS];
 };
 
@@ -176,16 +177,24 @@ static uint64_t hash_text(const struct kx_delta *delta, const struct kx_device *
 }
 
 /* Texts and where they lie stand together at the end of a record, padded with zeros, and one hand
- * writes all records: as long as no text is left out, one hash of that memory says it all. */
-static void look_at(const struct kx_delta *delta, const struct kx_device *device, struct look *look)
+ * writes all records: one hash of that memory says it all, for all texts. */
+static uint64_t hash_all(const struct kx_delta *delta, const struct kx_device *device)
 {
     size_t start = offsetof(struct kx_device, mac_addr);
-    look->texts = 0;
-    if (!delta->exact && (delta->rules.watched & TEXT_BITS) == TEXT_BITS) {
-        look->texts =
-            kx_hash_quick(&delta->key, (const char *)device + start, device->head.length - start);
+    return kx_hash_quick(&delta->key, (const char *)device + start, device->head.length - start);
+}
+
+/* In mode fields one by one only when not all are as they were, which is rare. */
+static void look_at(const struct kx_delta *delta,
+                    const struct entry *entry,
+                    const struct kx_device *device,
+                    struct look *look)
+{
+    bool all = delta->exact || (delta->rules.watched & TEXT_BITS) == TEXT_BITS;
+    look->texts = all ? hash_all(delta, device) : 0;
+    look->same = (entry->present & VALID) != 0 && entry->texts == look->texts;
+    if (all && (!delta->exact || look->same))
         return;
-    }
     uint64_t bits = TEXT_BITS & (delta->exact ? delta->rules.fields : delta->rules.watched);
     for (unsigned i = 0; bits != 0; bits &= bits - 1, i++) {
         unsigned field = (unsigned)__builtin_ctzll(bits);
@@ -226,7 +235,7 @@ static uint64_t differing(const struct kx_delta *delta,
     diff |= (uint64_t)(((entry->present & RANDOM) != 0) != device->mac_random) << KX_F_MAC_RANDOM;
     if (delta->exact) {
         const uint64_t *each = delta->each[entry - delta->entries];
-        uint64_t bits = TEXT_BITS & delta->rules.fields;
+        uint64_t bits = look->same ? 0 : TEXT_BITS & delta->rules.fields;
         for (unsigned i = 0; bits != 0; bits &= bits - 1, i++)
             if (each[i] != look->each[i])
                 diff |= bits & -bits;
@@ -334,7 +343,7 @@ static uint64_t export(struct kx_delta *delta,
     entry->present =
         ((uint32_t)device->head.present & PRESENT) | VALID | (device->mac_random ? RANDOM : 0);
     entry->texts = look->texts;
-    if (delta->exact)
+    if (delta->exact && !look->same)
         memcpy(delta->each[entry - delta->entries], look->each, sizeof look->each);
     entry->sent_ns = now_ns;
     return changed;
@@ -454,7 +463,7 @@ enum kx_delta_verdict kx_delta_offer(struct kx_delta *delta,
     const struct kx_device *device = kx_record_device(record);
     struct look look;
     uint64_t due_ns;
-    look_at(delta, device, &look);
+    look_at(delta, entry, device, &look);
     if (!due_of(delta, entry, device, &look, &due_ns)) {
         coalesce(delta, entry);
         kx_count(delta->counters, KX_C_UNCHANGED, 1);
@@ -483,7 +492,7 @@ kx_delta_due(struct kx_delta *delta, uint64_t now_ns, bool all, uint64_t *ret_ch
     struct entry *entry = &delta->entries[first->device_id];
     const struct kx_record *record = kx_parked_take(&delta->parked, &entry->parked);
     struct look look;
-    look_at(delta, kx_record_device(record), &look);
+    look_at(delta, entry, kx_record_device(record), &look);
     *ret_changed = export(delta, entry, kx_record_device(record), &look, now_ns);
     return record;
 }
