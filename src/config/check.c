@@ -3,6 +3,7 @@
  */
 #include "config/check.h"
 
+#include "base/mac_mask.h"
 #include "base/pattern.h"
 #include "base/text.h"
 #include "config/columns.h"
@@ -62,17 +63,12 @@ enum kx_code kx_check_macs(void *field, struct kx_error *err)
 {
     const struct kx_strings *macs = field;
     for (size_t i = 0; i < macs->count; i++) {
-        const char *text = macs->items[i];
-        size_t length = strcspn(text, "/");
-        uint64_t mac;
-        bool right = kx_text_mac(text, length, &mac);
-        if (right && text[length] == '/')
-            right = kx_text_mac(text + length + 1, strlen(text + length + 1), &mac);
-        if (!right)
+        struct kx_mac_mask mask;
+        if (!kx_mac_mask_parse(macs->items[i], &mask))
             return kx_error_set(err, KX_ERR_CONFIG, 0,
                                 "'%s' is no MAC address: write AA:BB:CC:DD:EE:FF, or with a mask "
                                 "AA:BB:CC:00:00:00/FF:FF:FF:00:00:00",
-                                text);
+                                macs->items[i]);
     }
     return KX_OK;
 }
