@@ -105,7 +105,7 @@ static void mutate(struct now *now)
     if (!chance(3))
         now->number[KX_F_LAST_SEEN]++;
     if (chance(20)) /* watched or corrected; far from the second that decides */
-        now->heard_ms += chance(2) ? 300 : chance(2) ? 5000 : -5000;
+        now->heard_ms += chance(2) ? 300 : chance(2) ? 1200 : -1200;
     if (chance(300))
         now->number[KX_F_FIRST_SEEN]++;
     static const enum kx_field counters[] = {KX_F_TOTAL_PACKETS, KX_F_TX_PACKETS, KX_F_RX_PACKETS,
