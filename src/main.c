@@ -2,9 +2,10 @@
  * Wiring: reads the configuration, makes the parts, starts the threads, waits for the end, stops
  * them in the order of the pipeline, and says what was done.
  *
- * Threads: main (this file: signals, the clock of the run), "ingest" (ingest/loop.h), and of each
- * sink a worker "w:NAME" and a sender "s:NAME" (batch/pipe.h). All signals are blocked before the
- * first of them starts and read here from a signalfd; libraries' threads inherit that.
+ * Threads: main (this file: signals, the clock of the run), "ingest" (ingest/loop.h), "stats"
+ * (stats/server.h), and of each sink a worker "w:NAME" and a sender "s:NAME" (batch/pipe.h). All
+ * signals are blocked before the first of them starts and read here from a signalfd; libraries'
+ * threads inherit that.
  */
 #include "base/clock.h"
 #include "base/error.h"
@@ -12,14 +13,19 @@
 #include "batch/pipe.h"
 #include "config/config.h"
 #include "config/describe.h"
+#include "display.h"
+#include "feed.h"
 #include "ingest/loop.h"
 #include "login.h"
 #include "probe.h"
 #include "reload.h"
 #include "ring/ring.h"
+#include "schema.h"
 #include "sinks/sinks.h"
 #include "stats/board.h"
 #include "stats/counters.h"
+#include "stats/listen.h"
+#include "stats/server.h"
 #include "stats/summary.h"
 #include <curl/curl.h>
 #include <errno.h>
@@ -61,6 +67,10 @@ struct program {
     struct kx_pipe **pipes;       /* sink_count */
     struct kx_loop *loop;
     struct kx_reload *reload;
+    struct kx_feed *feed;
+    struct kx_server *server; /* NULL = nothing is to be seen */
+    struct kx_secret token;
+    struct kx_display display;
     bool stopping;
     size_t pipe_count;
     int signal_fd;
@@ -151,6 +161,76 @@ static enum kx_code make_pipes(struct program *program, struct kx_error *err)
     return KX_OK;
 }
 
+/* Where the stats port is to be; NULL = nowhere. A run that ends by itself has one when asked. */
+static const char *stats_place(const struct kx_config *config)
+{
+    const char *listen = config->stats.listen;
+    if (listen != NULL)
+        return strcmp(listen, "off") == 0 ? NULL : listen;
+    return config->once || config->command == KX_COMMAND_REPLAY ? NULL : KX_LISTEN_DEFAULT;
+}
+
+static enum kx_code load_token(struct program *program, struct kx_error *err)
+{
+    const char *path = program->config->stats.token_file;
+    bool exposed = false;
+    if (path == NULL)
+        return KX_OK;
+    if (kx_secret_load(&program->token, path, &exposed, err) != KX_OK)
+        return kx_error_prefix(err, "stats.token_file");
+    if (exposed)
+        kx_log(KX_LOG_WARNING, "config", "stats.token_file: others can read %s: chmod 600 it",
+               path);
+    return KX_OK;
+}
+
+/* The port, bound. A default that is taken is no error: two instances run side by side. */
+static enum kx_code make_server(struct program *program, struct kx_error *err)
+{
+    const struct kx_stats_config *stats = &program->config->stats;
+    const char *place = stats_place(program->config);
+    if (place == NULL)
+        return KX_OK;
+    const struct kx_feed_parts parts = {.config = program->config,
+                                        .board = program->board,
+                                        .ring = program->ring,
+                                        .loop = program->loop,
+                                        .pipes = program->pipes,
+                                        .sources = program->sources,
+                                        .process = program->process,
+                                        .main = program->main};
+    enum kx_code code = load_token(program, err);
+    if (code == KX_OK)
+        code = kx_feed_create(&program->feed, &parts, err);
+    if (code != KX_OK)
+        return code;
+    const struct kx_server_params params = {.feed = program->feed,
+                                            .listen = place,
+                                            .token = kx_secret_reveal(&program->token),
+                                            .cert_file = stats->cert_file,
+                                            .key_file = stats->key_file,
+                                            .client_ca_file = stats->client_ca_file};
+    code = kx_server_create(&program->server, &params, err);
+    if (code == KX_OK) {
+        kx_log(KX_LOG_INFO, "stats", "serving at %s", kx_server_words(program->server));
+        return KX_OK;
+    }
+    if (code != KX_ERR_UNAVAILABLE)
+        return kx_error_prefix(err, "stats");
+    if (stats->listen == NULL) {
+        kx_log(KX_LOG_WARNING, "stats",
+               "%s: %s; going on without. Another instance has it? Give this one a place of its "
+               "own with --stats-listen 127.0.0.1:2503",
+               place, err->text);
+        return KX_OK;
+    }
+    struct kx_error why = *err;
+    return kx_error_set(err, KX_ERR_CONFIG, 0,
+                        "stats.listen %s: %.200s; find out who has it with 'ss -ltnp', or choose "
+                        "another with --stats-listen, or write off",
+                        place, why.text);
+}
+
 static enum kx_code make(struct program *program, struct kx_error *err)
 {
     const struct kx_config *config = program->config;
@@ -176,11 +256,22 @@ static enum kx_code make(struct program *program, struct kx_error *err)
                                             .counters = program->main};
     if (code == KX_OK)
         code = kx_reload_create(&program->reload, &reload, err);
-    return code;
+    return code == KX_OK ? make_server(program, err) : code;
+}
+
+/* Its thread only reads, so this is right whatever hangs. */
+static void end_server(struct program *program)
+{
+    kx_server_stop(program->server);
+    kx_server_destroy(program->server);
+    program->server = NULL;
 }
 
 static void unmake(struct program *program)
 {
+    end_server(program);
+    kx_feed_destroy(program->feed);
+    kx_secret_fini(&program->token);
     kx_reload_destroy(program->reload);
     kx_loop_destroy(program->loop);
     for (size_t i = 0; i < program->pipe_count; i++)
@@ -194,6 +285,7 @@ static void unmake(struct program *program)
     free(program->sources);
     kx_counters_destroy(program->process);
     kx_counters_destroy(program->main);
+    kx_display_close(&program->display);
     if (program->signal_fd >= 0)
         close(program->signal_fd);
     curl_global_cleanup();
@@ -220,8 +312,11 @@ static bool stop_signal(struct program *program)
     bool stop = false;
     while (read(program->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
         if (info.ssi_signo == SIGHUP) {
-            if (!program->stopping) /* else there is nothing left to change */
-                kx_reload_run(program->reload);
+            if (program->stopping) /* there is nothing left to change */
+                continue;
+            kx_display_reloading(&program->display);
+            kx_reload_run(program->reload);
+            kx_display_reloaded(&program->display);
         } else {
             const char *name = info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM";
             kx_log(KX_LOG_INFO, "main", "%s: stopping; a second one ends at once", name);
@@ -241,6 +336,23 @@ static void let_signals_kill(void)
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
+/* Until when every thread may stay silent (boot clock). */
+static uint64_t alive_ns(const struct program *program)
+{
+    uint64_t alive = kx_loop_alive_ns(program->loop);
+    for (size_t i = 0; i < program->pipe_count; i++) {
+        uint64_t pipe = kx_pipe_alive_ns(program->pipes[i]);
+        alive = pipe < alive ? pipe : alive;
+    }
+    uint64_t server = program->server == NULL ? UINT64_MAX : kx_server_alive_ns(program->server);
+    return server < alive ? server : alive;
+}
+
+static uint64_t sooner(uint64_t a, uint64_t b) /* 0 = never */
+{
+    return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
 /* Until a signal, the end of every source, or the time asked for. True when ingest ended by itself.
  */
 static bool wait_for_end(struct program *program)
@@ -254,7 +366,9 @@ static bool wait_for_end(struct program *program)
         uint64_t now_ns = kx_clock_boot_ns();
         if (end_ns != 0 && now_ns >= end_ns)
             return false;
-        poll(fds, 2, kx_clock_poll_ms(end_ns, now_ns, LOOK_MS));
+        kx_display_step(&program->display, now_ns, alive_ns(program));
+        uint64_t until_ns = sooner(end_ns, kx_display_due_ns(&program->display));
+        poll(fds, 2, kx_clock_poll_ms(until_ns, now_ns, LOOK_MS));
         if (fds[0].revents != 0 && stop_signal(program))
             return false;
         if (fds[1].revents != 0)
@@ -318,6 +432,7 @@ static bool stop(struct program *program, bool by_itself)
 {
     uint64_t now_ns = kx_clock_boot_ns();
     program->stopping = true;
+    kx_display_stopping(&program->display);
     if (!by_itself)
         let_signals_kill();
     kx_loop_stop(program->loop);
@@ -408,7 +523,7 @@ static bool account(struct program *program)
         kx_sink_totals_line(&totals, line);
         snprintf(component, sizeof(component), "sink %s", program->config->sinks[i].name);
         kx_log(KX_LOG_INFO, component, "%s", line);
-        all = all && totals.dropped == 0 && totals.pending == 0;
+        all = all && totals.dropped == 0 && totals.dead_lettered == 0 && totals.pending == 0;
     }
     print_statistics(program);
     return all;
@@ -422,12 +537,14 @@ static enum kx_code start(struct program *program, struct kx_error *err)
         if (code != KX_OK)
             return code;
     }
-    return kx_loop_start(program->loop, err);
+    enum kx_code code = kx_loop_start(program->loop, err);
+    return code == KX_OK && program->server != NULL ? kx_server_start(program->server, err) : code;
 }
 
 static enum exit_status run(struct program *program, bool *ret_clean)
 {
     struct kx_error err;
+    kx_display_open(&program->display, program->config);
     enum kx_code code = make(program, &err);
     if (code == KX_OK)
         code = start(program, &err);
@@ -438,9 +555,11 @@ static enum exit_status run(struct program *program, bool *ret_clean)
         return status_of(code);
     }
     const struct kx_config *config = program->config;
+    kx_display_ready(&program->display, program->board, program->pipes);
     bool by_itself = wait_for_end(program);
     bool gone = sinks_gone(program);
     *ret_clean = stop(program, by_itself);
+    end_server(program);
     bool delivered = account(program);
     bool finite = config->once || config->command == KX_COMMAND_REPLAY;
     if (finite && by_itself && !gone && !(delivered && kx_loop_complete(program->loop)))
@@ -463,8 +582,9 @@ static enum exit_status talk(struct kx_config *config)
     struct kx_error err;
     enum kx_code code = start_curl(&err);
     if (code == KX_OK)
-        code = config->command == KX_COMMAND_PROBE ? kx_probe_run(config, &err)
-                                                   : kx_login_run(config, &err);
+        code = config->command == KX_COMMAND_PROBE    ? kx_probe_run(config, &err)
+               : config->command == KX_COMMAND_SCHEMA ? kx_schema_run(config, &err)
+                                                      : kx_login_run(config, &err);
     if (code != KX_OK)
         fprintf(stderr, "kismet-export: %s\n", err.text);
     return status_of(code);
@@ -472,7 +592,7 @@ static enum exit_status talk(struct kx_config *config)
 
 int main(int argc, char **argv)
 {
-    struct program program = {.signal_fd = -1};
+    struct program program = {.signal_fd = -1, .display = {.notify = {.fd = -1}}};
     struct kx_error err;
     bool done = false;
     enum kx_code code = kx_config_load(argc, argv, &program.config, &done, &err);
@@ -486,11 +606,19 @@ int main(int argc, char **argv)
     kx_log_configure(config->log_level, config->log_format);
     for (size_t i = 0; i < config->warnings.count; i++)
         kx_log(KX_LOG_WARNING, "config", "%s", config->warnings.items[i]);
+    struct kx_listen listen;
+    if (config->stats.listen != NULL &&
+        kx_listen_parse(config->stats.listen, &listen, &err) != KX_OK) {
+        fprintf(stderr, "kismet-export: stats.listen: %s\n", err.text);
+        kx_config_destroy(program.config);
+        return EXIT_CONFIG;
+    }
     enum exit_status status = EXIT_OK;
     bool clean = true;
     if (config->command == KX_COMMAND_CHECK)
         describe(config);
-    else if (config->command == KX_COMMAND_PROBE || config->command == KX_COMMAND_LOGIN)
+    else if (config->command == KX_COMMAND_PROBE || config->command == KX_COMMAND_LOGIN ||
+             config->command == KX_COMMAND_SCHEMA)
         status = talk(program.config);
     else
         status = run(&program, &clean);

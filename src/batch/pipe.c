@@ -40,7 +40,8 @@ struct kx_pipe {
     struct kx_sender *sender;
     struct kx_wake *sender_wake;
     struct kx_counters *worker_counters, *sender_counters;
-    int stop_fd; /* a timer: readable from the abort deadline on */
+    struct kx_histograms *histograms; /* the sender's */
+    int stop_fd;                      /* a timer: readable from the abort deadline on */
     char component[KX_BOARD_NAME_MAX];
     struct thread worker_thread, sender_thread;
     /* pthread_clockjoin_np would do without these, but ThreadSanitizer does not know it. */
@@ -50,7 +51,7 @@ struct kx_pipe {
     enum kx_sink_state logged_state;
     uint64_t lines_until_ns;
     unsigned lines;
-    struct kx_log_limit condemned_limit;
+    struct kx_log_limit condemned_limit, letters_limit;
     /* What the worker's loop has logged. */
     bool logged_pressure;
     struct kx_log_limit pressure_limit;
@@ -119,10 +120,15 @@ static void log_sender(struct kx_pipe *pipe, uint64_t now_ns)
         kx_log(KX_LOG_ERROR, pipe->component,
                "cannot be opened with the changed settings and goes on with the old ones: %s",
                report->reopen_err->text);
+    if (report->letters_err != NULL)
+        kx_log_limited(&pipe->letters_limit, now_ns, KX_LOG_ERROR, pipe->component,
+                       "refused records are dropped until this is mended: %s",
+                       report->letters_err->text);
     if (report->condemned > 0)
         kx_log_limited(&pipe->condemned_limit, now_ns, KX_LOG_WARNING, pipe->component,
-                       "%" PRIu32 " records refused for good, the last one: %s", report->condemned,
-                       report->err->text);
+                       "%" PRIu32 " records refused for good, %" PRIu32
+                       " of them kept as dead letters, the last one: %s",
+                       report->condemned, report->kept, report->err->text);
     if (report->called && kx_log_enabled(KX_LOG_DEBUG))
         kx_log(KX_LOG_DEBUG, pipe->component,
                "batch %" PRIu64 ": %" PRIu32 " records %s in %.1f ms, %" PRIu32
@@ -254,12 +260,19 @@ static const struct kx_sink_settings *settings_of(void *context)
     return kx_rcu_get(pipe->settings);
 }
 
+/* Whether records say when they were recorded, not when they came. */
+static bool is_old(const struct kx_config *config)
+{
+    return config->command == KX_COMMAND_REPLAY && config->replay.time == KX_TIME_RECORDED;
+}
+
 static enum kx_code
 init_parts(struct kx_pipe *pipe, const struct kx_pipe_params *params, struct kx_error *err)
 {
     pipe->worker_counters = kx_counters_create();
     pipe->sender_counters = kx_counters_create();
-    if (pipe->worker_counters == NULL || pipe->sender_counters == NULL)
+    pipe->histograms = kx_histograms_create();
+    if (pipe->worker_counters == NULL || pipe->sender_counters == NULL || pipe->histograms == NULL)
         return kx_error_set(err, KX_ERR_NOMEM, 0, "no memory for counters");
     pipe->stop_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
     if (pipe->stop_fd < 0)
@@ -294,6 +307,8 @@ init_parts(struct kx_pipe *pipe, const struct kx_pipe_params *params, struct kx_
                                               .counters = pipe->sender_counters},
                                       .queue = pipe->queue,
                                       .wake = pipe->sender_wake,
+                                      .histograms = pipe->histograms,
+                                      .fresh = !is_old(params->config),
                                       .stop_fd = pipe->stop_fd,
                                       .index = params->index};
     return kx_sender_create(&pipe->sender, &sender, err);
@@ -312,6 +327,7 @@ static void free_parts(struct kx_pipe *pipe)
         close(pipe->stop_fd);
     kx_counters_destroy(pipe->sender_counters);
     kx_counters_destroy(pipe->worker_counters);
+    kx_histograms_destroy(pipe->histograms);
     pthread_mutex_destroy(&pipe->mutex);
     pthread_cond_destroy(&pipe->ended);
     free(pipe);
@@ -454,8 +470,27 @@ void kx_pipe_reopen(struct kx_pipe *pipe, struct kx_sink_config *config)
 
 struct kx_sink_totals kx_pipe_totals(const struct kx_pipe *pipe)
 {
-    return kx_sink_totals_sum(pipe->worker_counters, pipe->sender_counters,
-                              kx_worker_pending(pipe->worker) + kx_queue_pending(pipe->queue));
+    return kx_sink_totals_sum(pipe->worker_counters, pipe->sender_counters, kx_pipe_pending(pipe));
+}
+
+uint64_t kx_pipe_pending(const struct kx_pipe *pipe)
+{
+    return kx_worker_pending(pipe->worker) + kx_queue_pending(pipe->queue);
+}
+
+uint64_t kx_pipe_worker_alive_ns(const struct kx_pipe *pipe)
+{
+    return kx_worker_alive_ns(pipe->worker);
+}
+
+uint64_t kx_pipe_sender_alive_ns(const struct kx_pipe *pipe)
+{
+    return kx_sender_alive_ns(pipe->sender);
+}
+
+const struct kx_histograms *kx_pipe_histograms(const struct kx_pipe *pipe)
+{
+    return pipe->histograms;
 }
 
 uint64_t kx_pipe_alive_ns(const struct kx_pipe *pipe)

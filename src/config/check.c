@@ -46,6 +46,19 @@ enum kx_code kx_check_url(void *field, struct kx_error *err)
     return KX_OK;
 }
 
+enum kx_code kx_check_http_url(void *field, struct kx_error *err)
+{
+    const char *text = *(char **)field;
+    bool scheme = strncasecmp(text, "http://", 7) == 0 || strncasecmp(text, "https://", 8) == 0;
+    struct kx_url url;
+    /* Not repeated: somebody may have written a password into it. */
+    if (!scheme || kx_url_parse(text, &url, NULL) != KX_OK)
+        return kx_error_set(err, KX_ERR_CONFIG, 0,
+                            "it must be http(s)://host[:port][/prefix], without credential, '?' "
+                            "and '#'");
+    return KX_OK;
+}
+
 enum kx_code kx_check_view(void *field, struct kx_error *err)
 {
     static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
@@ -203,5 +216,27 @@ enum kx_code kx_check_key(void *field, struct kx_error *err)
                             "'%s' is a column already, and an extra field gets one of its own: "
                             "write another name, such as kismet_%s",
                             key, key);
+    return KX_OK;
+}
+
+enum kx_code kx_check_schema(void *field, struct kx_error *err)
+{
+    const char *name = *(char *const *)field;
+    size_t length = strlen(name);
+    if (length > 0 && length <= 63) /* a longer one the server would cut */
+        return KX_OK;
+    return kx_error_set(err, KX_ERR_CONFIG, 0, "a schema's name has 1 to 63 bytes, this one %zu",
+                        length);
+}
+
+enum kx_code kx_check_indexes(void *field, struct kx_error *err)
+{
+    const struct kx_strings *names = field;
+    for (size_t i = 0; i < names->count; i++)
+        if (strcmp(names->items[i], "last_seen") != 0 && strcmp(names->items[i], "phy_type") != 0)
+            return kx_error_set(err, KX_ERR_CONFIG, 0,
+                                "'%.40s' gets no index from us: write a list of last_seen and "
+                                "phy_type, and make others by hand",
+                                names->items[i]);
     return KX_OK;
 }

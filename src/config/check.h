@@ -35,5 +35,11 @@ enum kx_code kx_check_path(void *field, struct kx_error *err);
 /* char *: a key of ours: lower-case letters, digits and '_', 1 to KX_EXTRA_NAME_BYTES_MAX, and the
  * name of no column (kx_columns_reserved). */
 enum kx_code kx_check_key(void *field, struct kx_error *err);
+/* char *: the name of a schema in a database, at most 63 bytes. */
+enum kx_code kx_check_schema(void *field, struct kx_error *err);
+/* struct kx_strings: columns that the postgres sink knows an index for. */
+enum kx_code kx_check_indexes(void *field, struct kx_error *err);
+/* char *: an http(s) address without credential, query or fragment; it stays as it is written. */
+enum kx_code kx_check_http_url(void *field, struct kx_error *err);
 
 #endif

@@ -29,6 +29,7 @@ enum kx_command {
     KX_COMMAND_REPLAY, /* kismet-export replay FILE */
     KX_COMMAND_CHECK,  /* read the configuration, say what it means, exit */
     KX_COMMAND_PROBE,  /* test every source and every sink, say what is wrong */
+    KX_COMMAND_SCHEMA, /* print the SQL that a sink's database wants */
     KX_COMMAND_LOGIN,  /* kismet-export login [URL]: make an API key */
 };
 
@@ -38,6 +39,9 @@ enum kx_mac_case { KX_MAC_UPPER, KX_MAC_LOWER };
 enum kx_format { KX_FORMAT_TEXT, KX_FORMAT_JSON, KX_FORMAT_CSV, KX_FORMAT_SIMPLE };
 enum kx_compat { KX_COMPAT_NONE, KX_COMPAT_SCRIPT };
 enum kx_switch { KX_AUTO, KX_ON, KX_OFF };
+/* Who makes and completes a database's tables: we, or somebody else whom we check, or ask nothing.
+ */
+enum kx_migrate { KX_MIGRATE_AUTO, KX_MIGRATE_CHECK, KX_MIGRATE_OFF };
 
 /* How TLS is spoken to one end. Empty strings are never stored: absent is NULL. */
 struct kx_tls_config {
@@ -77,6 +81,13 @@ struct kx_history_config {
     bool on; /* first: `history: true` is short for it */
     uint64_t min_interval_ns;
     uint64_t retention_ns; /* 0 = for ever */
+};
+
+/* How long rows are kept; 0 = for ever. */
+struct kx_retention_config {
+    uint64_t devices_ns;
+    uint64_t history_ns; /* 0 = as the history's own retention says */
+    uint64_t events_ns;
 };
 
 /* A number that may be absent, and below 0. */
@@ -132,7 +143,48 @@ struct kx_delta_config {
     uint32_t max_rate; /* devices a second */
 };
 
-enum kx_sink_type { KX_SINK_CONSOLE, KX_SINK_SQLITE, KX_SINK_TYPES };
+/* Where records go that the far end can never take. */
+struct kx_dead_letter_config {
+    bool on;    /* first: `dead_letter: off` is short for it */
+    char *path; /* NULL = there is no place: no home */
+    uint64_t bytes;
+};
+
+enum kx_sink_type {
+    KX_SINK_CONSOLE,
+    KX_SINK_SQLITE,
+    KX_SINK_POSTGRES,
+    KX_SINK_INFLUXDB,
+    KX_SINK_TYPES,
+};
+
+enum kx_influx_api { KX_INFLUX_V2, KX_INFLUX_V1, KX_INFLUX_V3 };
+enum kx_influx_precision { KX_INFLUX_NS, KX_INFLUX_US, KX_INFLUX_MS, KX_INFLUX_S };
+enum kx_influx_time { KX_INFLUX_LAST_SEEN, KX_INFLUX_RECEIVED };
+enum kx_influx_mac { KX_INFLUX_MAC_TAG, KX_INFLUX_MAC_FIELD, KX_INFLUX_MAC_BOTH };
+
+struct kx_influxdb_config {
+    char *url; /* http(s)://host[:port][/prefix] */
+    enum kx_influx_api api;
+    char *org;    /* v2; NULL = not said */
+    char *bucket; /* of v1 and v3 the database, of v1 perhaps DATABASE/POLICY */
+    char *user;   /* v1 */
+    struct kx_secret token, password;
+    enum kx_influx_precision precision;
+    enum kx_influx_time timestamp;
+    enum kx_influx_mac mac_as;
+    enum kx_switch gzip; /* auto = to another host */
+};
+
+/* When a COMMIT is confirmed; as the server does by itself, or by PostgreSQL's own words. */
+enum kx_sync_commit {
+    KX_SYNC_SERVER,
+    KX_SYNC_OFF,
+    KX_SYNC_LOCAL,
+    KX_SYNC_REMOTE_WRITE,
+    KX_SYNC_ON,
+    KX_SYNC_REMOTE_APPLY,
+};
 
 struct kx_sink_config {
     char *name; /* default: its type, with -2, -3 ... when there are several */
@@ -141,17 +193,41 @@ struct kx_sink_config {
     struct kx_batch_config batch;
     struct kx_filter_config filter;
     struct kx_delta_config delta;
+    struct kx_dead_letter_config dead_letter;
     enum kx_compat compat;
     enum kx_mac_case mac_case;
     struct kx_strings fields; /* names of what leaves the program; none = all */
     struct {
         enum kx_format format;
     } console;
-    struct {
-        char *path;
+    struct {                       /* of the kinds that keep tables */
         enum kx_switch per_source; /* kismet_device_sources; auto = with more than one source */
         struct kx_history_config history;
+    } tables;
+    struct kx_tls_config tls; /* of the kinds that speak to a server through us */
+    struct {
+        char *path;
     } sqlite;
+    struct kx_influxdb_config influxdb;
+    struct {
+        struct kx_secret conn; /* URI or "key=value ..."; it may have a password in it */
+        struct kx_secret password;
+        enum kx_switch pooler;
+        enum kx_sync_commit synchronous_commit;
+        char *schema; /* NULL = where the search_path leads */
+        enum kx_migrate migrate;
+        struct kx_strings indexes; /* columns of kismet_devices */
+        struct kx_retention_config retention;
+    } postgres;
+};
+
+/* enum kx_log_level's words, and one more. */
+enum kx_log_choice {
+    KX_LOG_CHOICE_ERROR,
+    KX_LOG_CHOICE_WARNING,
+    KX_LOG_CHOICE_INFO,
+    KX_LOG_CHOICE_DEBUG,
+    KX_LOG_CHOICE_AUTO,
 };
 
 /* What a replayed frame counts as received at. */
@@ -168,6 +244,13 @@ struct kx_capture_config {
     char *path;     /* NULL = no capture */
     uint64_t bytes; /* on disk, of one file */
     uint32_t files; /* with the older ones: path, path.1, ... */
+};
+
+/* The port that shows what the program does. */
+struct kx_stats_config {
+    char *listen;     /* as stats/listen.h has it; NULL = nobody asked for a place */
+    char *token_file; /* NULL = no token */
+    char *cert_file, *key_file, *client_ca_file;
 };
 
 /* For which Kismet `login` makes a key, and where it goes. */
@@ -190,12 +273,17 @@ struct kx_config {
     size_t sink_count;
     struct kx_replay_config replay;
     struct kx_capture_config capture;
+    struct kx_stats_config stats;
     struct kx_login_config login;
+    char *schema_sink; /* --sink: whose SQL `schema` prints; NULL = not given */
     bool once;
     uint64_t duration_ns; /* 0 = until a signal */
     uint64_t ring_bytes;
     uint32_t max_devices;
-    enum kx_log_level log_level;
+    enum kx_log_choice log_choice; /* as asked for */
+    enum kx_log_level log_level;   /* what follows from it */
+    bool no_progress;
+    bool progress; /* standard error is a terminal for the progress view */
     enum kx_log_format log_format;
     struct kx_strings warnings; /* lines for the log, once it is configured */
 };

@@ -70,6 +70,50 @@ static void describe_source(const struct kx_source_config *source, struct kx_buf
     kx_buf_text(out, source->tls.insecure ? ", TLS UNVERIFIED\n" : "\n");
 }
 
+static void append_history(const struct kx_history_config *history, struct kx_buf *out)
+{
+    if (!history->on) {
+        kx_buf_text(out, ", history off");
+        return;
+    }
+    append_duration(out, ", history each ", history->min_interval_ns);
+    if (history->retention_ns == 0)
+        kx_buf_text(out, ", kept forever");
+    else
+        append_duration(out, ", kept ", history->retention_ns);
+}
+
+static void describe_influxdb(const struct kx_sink_config *sink, struct kx_buf *out)
+{
+    const struct kx_influxdb_config *influxdb = &sink->influxdb;
+    kx_buf_printf(
+        out, "influxdb, api %s, ",
+        word_of(KX_SCOPE_INFLUXDB, offsetof(struct kx_sink_config, influxdb.api), influxdb->api));
+    append_safe(out, influxdb->url);
+    kx_buf_text(out, influxdb->api == KX_INFLUX_V2 ? ", bucket " : ", database ");
+    append_safe(out, influxdb->bucket);
+    if (influxdb->user != NULL) {
+        kx_buf_text(out, ", user ");
+        append_safe(out, influxdb->user);
+    }
+    append_secret(out, influxdb->user != NULL ? ", password" : ", token",
+                  influxdb->user != NULL ? &influxdb->password : &influxdb->token);
+    if (sink->tls.insecure)
+        kx_buf_text(out, ", TLS UNVERIFIED");
+}
+
+static void describe_letters(const struct kx_dead_letter_config *letters, struct kx_buf *out)
+{
+    if (!letters->on) {
+        kx_buf_text(out, ", no dead letters");
+    } else if (letters->path == NULL) {
+        kx_buf_text(out, ", NO PLACE FOR DEAD LETTERS: give dead_letter.path");
+    } else {
+        kx_buf_text(out, ", dead letters in ");
+        append_safe(out, letters->path);
+    }
+}
+
 static void describe_sink(const struct kx_sink_config *sink, struct kx_buf *out)
 {
     char words[KX_VALUE_TEXT_MAX];
@@ -85,15 +129,17 @@ static void describe_sink(const struct kx_sink_config *sink, struct kx_buf *out)
     case KX_SINK_SQLITE:
         kx_buf_text(out, "sqlite, file ");
         append_safe(out, sink->sqlite.path);
-        if (!sink->sqlite.history.on) {
-            kx_buf_text(out, ", history off");
-            break;
-        }
-        append_duration(out, ", history each ", sink->sqlite.history.min_interval_ns);
-        if (sink->sqlite.history.retention_ns == 0)
-            kx_buf_text(out, ", kept forever");
+        append_history(&sink->tables.history, out);
+        break;
+    case KX_SINK_POSTGRES: /* where it leads may be a secret */
+        if (kx_secret_is_set(&sink->postgres.conn))
+            append_secret(out, "postgres, connection", &sink->postgres.conn);
         else
-            append_duration(out, ", kept ", sink->sqlite.history.retention_ns);
+            kx_buf_text(out, "postgres, connection by PG* in the environment");
+        append_history(&sink->tables.history, out);
+        break;
+    case KX_SINK_INFLUXDB:
+        describe_influxdb(sink, out);
         break;
     case KX_SINK_TYPES:
         break;
@@ -105,6 +151,8 @@ static void describe_sink(const struct kx_sink_config *sink, struct kx_buf *out)
     kx_buf_printf(out, ", batches of %u records, %s", (unsigned)sink->batch.records,
                   kx_value_size_text(sink->batch.bytes, words));
     append_duration(out, " or ", sink->batch.interval_ns);
+    if (sink->type != KX_SINK_CONSOLE) /* which takes everything */
+        describe_letters(&sink->dead_letter, out);
     kx_buf_byte(out, '\n');
 }
 
@@ -118,7 +166,7 @@ void kx_config_describe(const struct kx_config *config, struct kx_buf *out)
     kx_buf_printf(
         out, ": ring %s, %u devices at most, log level %s as %s\n",
         kx_value_size_text(config->ring_bytes, words), (unsigned)config->max_devices,
-        word_of(KX_SCOPE_LOG, offsetof(struct kx_config, log_level), config->log_level),
+        word_of(KX_SCOPE_LOG, offsetof(struct kx_config, log_choice), config->log_level),
         word_of(KX_SCOPE_LOG, offsetof(struct kx_config, log_format), config->log_format));
     if (config->capture.path != NULL) {
         kx_buf_text(out, "capture to ");

@@ -21,7 +21,10 @@ struct kx_help {
 static const char *const group_titles[KX_GROUPS] = {
     [KX_GROUP_KISMET] = "Kismet:",
     [KX_GROUP_EXPORT] = "What goes out, and where to:",
+    [KX_GROUP_TABLES] = "Sinks that keep tables:",
     [KX_GROUP_SQLITE] = "The sqlite sink:",
+    [KX_GROUP_INFLUXDB] = "The influxdb sink:",
+    [KX_GROUP_POSTGRES] = "The postgres sink:",
     [KX_GROUP_REPLAY] = "Capture and replay:",
     [KX_GROUP_LIMITS] = "Batches and memory:",
     [KX_GROUP_PROGRAM] = "The program:",

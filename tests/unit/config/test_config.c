@@ -231,19 +231,19 @@ static void file_sinks(void **state)
     assert_int_equal(sinks[0].batch.records, 100);
     assert_string_equal(sinks[1].name, "sqlite");
     assert_string_equal(sinks[1].sqlite.path, "/var/a.db");
-    assert_int_equal(sinks[1].sqlite.per_source, KX_ON);
-    assert_true(sinks[1].sqlite.history.on);
-    assert_int_equal(sinks[1].sqlite.history.min_interval_ns, 300000000000);
-    assert_int_equal(sinks[1].sqlite.history.retention_ns, 0);
+    assert_int_equal(sinks[1].tables.per_source, KX_ON);
+    assert_true(sinks[1].tables.history.on);
+    assert_int_equal(sinks[1].tables.history.min_interval_ns, 300000000000);
+    assert_int_equal(sinks[1].tables.history.retention_ns, 0);
     assert_int_equal(sinks[1].batch.records, 10);
     assert_int_equal(sinks[1].batch.bytes, 65536);
     assert_int_equal(sinks[1].batch.interval_ns, 50000000);
     assert_string_equal(sinks[2].name, "sqlite-2");
-    assert_true(sinks[2].sqlite.history.on);
-    assert_int_equal(sinks[2].sqlite.history.min_interval_ns, 60000000000);
+    assert_true(sinks[2].tables.history.on);
+    assert_int_equal(sinks[2].tables.history.min_interval_ns, 60000000000);
     assert_int_equal(sinks[2].batch.records, 1000);
     assert_string_equal(sinks[3].name, "third");
-    assert_false(sinks[3].sqlite.history.on);
+    assert_false(sinks[3].tables.history.on);
     kx_config_destroy(config);
 }
 
@@ -279,7 +279,7 @@ static void refuses_shapes(void **state)
         {"sensor: x\n\tlog: y\n", 2, "a tab begins the line"},
         {"sensor: x\nsensors: y\n", 2,
          "unknown key 'sensors' at the top level, did you mean 'sensor'? (keys here: sensor, "
-         "sources, sinks, ring_bytes, max_devices, log, capture)"},
+         "sources, sinks, ring_bytes, max_devices, log, capture, stats)"},
         {"rate: 5\n", 1, "unknown key 'rate' at the top level, it belongs to sources[].rate"},
         {"sources:\n  - url: http://pi\n    rats: 5\n", 3,
          "unknown key 'rats' in 'sources', did you mean 'rate'? (keys here: name, url, api_key, "},
@@ -302,10 +302,11 @@ static void refuses_shapes(void **state)
          "Kismet at localhost:2501)"},
         {"sources:\n  - http://pi\n", 2, "item 1 of the list has no keys: write '- url: ...'"},
         {"sinks:\n  - console\n", 2, "item 1 of the list has no keys: write '- type: ...'"},
-        {"sinks:\n  - name: x\n", 2, "a sink without a type: write 'type: console'"},
+        {"sinks:\n  - name: x\n", 2, "a sink without a type: write one"},
         {"sinks:\n  - type:\n", 2, "a sink without a type"},
-        {"sinks:\n  - type: postgres\n", 2,
-         "type: the postgres sink is not built in yet in " KX_VERSION "; sinks: console, sqlite"},
+        {"sinks:\n  - type: mqtt\n", 2,
+         "type: the mqtt sink is not built in yet in " KX_VERSION
+         "; sinks: console, sqlite, postgres, influxdb"},
         {"sinks:\n  - path: x\n    type: sqlit\n", 3, "did you mean 'sqlite'?"},
         {"log: debug\n", 1,
          "log: wants keys of its own: write them indented on the lines below it "
@@ -416,7 +417,7 @@ static void refuses_values(void **state)
     (void)state;
     static const struct bad_file rows[] = {
         {"sensor: [a]\n", 1, "sensor: wants one value, not a list: write 'sensor: ...'"},
-        {"log: {level: {a: b}}\n", 1, "level: wants one value, not a mapping: write 'level: info'"},
+        {"log: {level: {a: b}}\n", 1, "level: wants one value, not a mapping: write 'level: auto'"},
         {"sensor:\n", 1,
          "sensor: has no value: write one, or leave the key out (then it is: the "
          "host name)"},
@@ -579,7 +580,7 @@ static void flags_reach_every_sink(void **state)
     }
     assert_int_equal(config->sinks[0].console.format, KX_FORMAT_JSON);
     assert_string_equal(config->sinks[1].sqlite.path, "x.db");
-    assert_true(config->sinks[1].sqlite.history.on);
+    assert_true(config->sinks[1].tables.history.on);
     assert_int_equal(config->ring_bytes, 1 << 20);
     assert_int_equal(config->max_devices, 777);
     assert_int_equal(config->log_format, KX_LOG_JSON);
@@ -656,9 +657,9 @@ static void refuses_lines(void **state)
         {NULL, "--kismet-host pi:1 --kismet-port 2",
          "--kismet-host: the address names port 1, and --kismet-port 2: leave one of them out"},
         {NULL, "--kismet-port 0", "--kismet-port: 0 is out of range (1 to 65535)"},
-        {NULL, "--export-type postgres",
-         "--export-type: the postgres sink is not built in yet in " KX_VERSION
-         "; sinks: console, sqlite"},
+        {NULL, "--export-type mqtt",
+         "--export-type: the mqtt sink is not built in yet in " KX_VERSION
+         "; sinks: console, sqlite, postgres, influxdb"},
         {NULL, "--export-type ,", "--export-type: the list is empty: write one word at least"},
         {NULL, "--sqlite-path x",
          "--sqlite-path is for the sqlite sink, which does not run: add sqlite to --export-type"},
@@ -910,6 +911,7 @@ static void describes(void **state)
 {
     (void)state;
     struct kx_buf text;
+    setenv("STATE_DIRECTORY", "/var/lib/kx", 1);
     struct kx_config *config =
         load_good("sensor: attic\n"
                   "sources:\n"
@@ -919,9 +921,10 @@ static void describes(void **state)
                   "tls: {insecure: true}}\n"
                   "  - {url: 'http://c', name: \"a\\u202Eb\", rate: 10}\n"
                   "sinks:\n"
-                  "  - {type: console, compat: script}\n"
+                  "  - {type: console, compat: script, dead_letter: off}\n"
                   "  - {type: sqlite, history: {retention: forever}}\n",
                   "check");
+    unsetenv("STATE_DIRECTORY");
     kx_buf_init(&text, 65536);
     kx_config_describe(config, &text);
     kx_buf_byte(&text, '\0');
@@ -941,7 +944,7 @@ static void describes(void **state)
         "or "
         "100ms\n"
         "sink sqlite: sqlite, file kismet.db, history each 1m, kept forever, batches of 1000 "
-        "records, 1MiB or 1s\n"
+        "records, 1MiB or 1s, dead letters in /var/lib/kx/sqlite.dead-letter.ndjson\n"
         "warning: source b:443: tls is insecure: whoever sits between can read and change "
         "everything; use ca_file instead\n");
     kx_buf_fini(&text);

@@ -1,0 +1,78 @@
+/* Pairs of values of one kind of sink; the contract stands in the header. */
+#include "config/finish_sink.h"
+
+#include <string.h>
+#include <strings.h>
+
+static enum kx_code no_memory(struct kx_error *err)
+{
+    return kx_error_set(err, KX_ERR_NOMEM, 0, "no memory for a warning");
+}
+
+/* tls of a sink that is given by a URL. */
+static enum kx_code check_tls(struct kx_config *config,
+                              const struct kx_sink_config *sink,
+                              const char *url,
+                              struct kx_error *err)
+{
+    const struct kx_tls_config *tls = &sink->tls;
+    bool https = strncasecmp(url, "https:", 6) == 0;
+    bool any = tls->ca_file != NULL || tls->cert_file != NULL || tls->key_file != NULL;
+    if ((tls->cert_file == NULL) != (tls->key_file == NULL))
+        return kx_error_set(err, KX_ERR_CONFIG, 0,
+                            "sink %s: cert_file and key_file belong together: give both or none",
+                            sink->name);
+    if (any && !https)
+        return kx_error_set(err, KX_ERR_CONFIG, 0,
+                            "sink %s: tls is for https: write url: https://...", sink->name);
+    if (tls->insecure && https &&
+        !kx_strings_addf(&config->warnings,
+                         "sink %s: tls is insecure: whoever sits between can read and change "
+                         "everything; use ca_file instead",
+                         sink->name))
+        return no_memory(err);
+    return KX_OK;
+}
+
+static enum kx_code
+check_influxdb(struct kx_config *config, const struct kx_sink_config *sink, struct kx_error *err)
+{
+    const struct kx_influxdb_config *influxdb = &sink->influxdb;
+    if (influxdb->bucket == NULL)
+        return kx_error_set(err, KX_ERR_CONFIG, 0,
+                            "sink %s: into which bucket? give bucket (--influx-bucket, "
+                            "INFLUX_BUCKET); with api v1 or v3 it is the database",
+                            sink->name);
+    if (influxdb->api == KX_INFLUX_V3 && influxdb->mac_as == KX_INFLUX_MAC_BOTH)
+        return kx_error_set(err, KX_ERR_CONFIG, 0,
+                            "sink %s: InfluxDB 3 has no name for both a tag and a field: write "
+                            "mac_as: tag, or field",
+                            sink->name);
+    if (influxdb->user != NULL && influxdb->api != KX_INFLUX_V1)
+        return kx_error_set(err, KX_ERR_CONFIG, 0,
+                            "sink %s: user and password are for api: v1; v2 and v3 want a token "
+                            "(token_file)",
+                            sink->name);
+    bool coarse = influxdb->precision == KX_INFLUX_S || influxdb->precision == KX_INFLUX_MS;
+    if (coarse && !kx_strings_addf(&config->warnings,
+                                   "sink %s: with precision %s, events of one second can overwrite "
+                                   "each other; ns keeps them apart",
+                                   sink->name, influxdb->precision == KX_INFLUX_S ? "s" : "ms"))
+        return no_memory(err);
+    return check_tls(config, sink, influxdb->url, err);
+}
+
+enum kx_code
+kx_finish_sink(struct kx_config *config, struct kx_sink_config *sink, struct kx_error *err)
+{
+    switch (sink->type) {
+    case KX_SINK_INFLUXDB:
+        return check_influxdb(config, sink, err);
+    case KX_SINK_CONSOLE:
+    case KX_SINK_SQLITE:
+    case KX_SINK_POSTGRES:
+    case KX_SINK_TYPES:
+        break;
+    }
+    return KX_OK;
+}
