@@ -60,6 +60,8 @@ struct kx_delta {
     struct kx_counters *counters;
 };
 
+static_assert(sizeof(uint64_t[TEXTS]) == 96, "and these a device and sink in mode fields");
+
 /* What is computed of a record once, for the comparison and for what is kept of it. */
 struct look {
     uint64_t texts;

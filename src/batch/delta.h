@@ -3,7 +3,8 @@
  *
  * A table indexed by the registry's dense device id holds what was last exported of each device:
  * 128 bytes a device and sink, two cache lines, asked for at create and touched only as devices
- * come (200,000 devices: 25.6 MB); in mode `fields` 96 bytes more, one hash a text. Texts are kept
+ * come (200,000 devices: 25.6 MB); in mode `fields` 96 bytes more, one hash a text, looked at
+ * when not all texts are as they were. Texts are kept
  * as a keyed 64-bit hash. A record of another generation than the entry's is another device.
  *
  *   changed    a watched field differs from what was exported: exported, not ignored, by more than
