@@ -288,9 +288,10 @@ kx_sink_defaults(struct kx_sink_config *sink, const struct kx_sink_kind *kind, s
     sink->type = kind->type;
     enum kx_code code = kx_options_assign_defaults(KX_SCOPE_SINK, sink, err);
     /* Those of the other kinds too: their members are there, and nobody should find a 0 in them. */
-    for (size_t i = 0; i < kx_sink_kind_count() && code == KX_OK; i++)
-        if (kx_sink_kind_at(i)->built)
-            code = kx_options_assign_defaults(kx_sink_kind_at(i)->scope, sink, err);
+    enum kx_scope scopes[KX_SCOPES];
+    size_t count = kx_sink_scopes(scopes);
+    for (size_t i = 0; i < count && code == KX_OK; i++)
+        code = kx_options_assign_defaults(scopes[i], sink, err);
     for (size_t i = 0; i < kx_option_count() && code == KX_OK; i++)
         if (kx_option_at(i)->scope == KX_SCOPE_BATCH)
             code = kx_option_assign(kx_option_at(i), &sink->batch,
@@ -304,10 +305,11 @@ kx_sink_defaults(struct kx_sink_config *sink, const struct kx_sink_kind *kind, s
 
 void kx_sink_release(struct kx_sink_config *sink)
 {
+    enum kx_scope scopes[KX_SCOPES];
+    size_t count = kx_sink_scopes(scopes);
     kx_options_release(KX_SCOPE_SINK, sink);
-    for (size_t i = 0; i < kx_sink_kind_count(); i++)
-        if (kx_sink_kind_at(i)->built)
-            kx_options_release(kx_sink_kind_at(i)->scope, sink);
+    for (size_t i = 0; i < count; i++)
+        kx_options_release(scopes[i], sink);
 }
 
 static void release_extra(struct kx_extra_fields *list)

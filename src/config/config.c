@@ -12,6 +12,7 @@
 #include "config/kinds.h"
 #include "config/options.h"
 #include "config/reload.h"
+#include "config/sink_secret.h"
 #include "config/url.h"
 #include "config/yaml.h"
 #include "record/record.h"
@@ -102,6 +103,10 @@ override_scope(struct loader *loader, enum kx_scope scope, void *object, struct 
         const struct kx_option *option = kx_option_at(i);
         if (option->scope != scope || option->credential)
             continue;
+        if (kx_is_sink_secret(option)) { /* combined once the sinks have their names */
+            loader->used[i] = true;
+            continue;
+        }
         if (option->flag != NULL && option->kind != KX_OPTION_NOT_BUILT)
             code = override_one(loader, option, object, err);
         if (code == KX_OK && option->kind == KX_OPTION_SECTION)
@@ -118,9 +123,12 @@ static enum kx_code override_all(struct loader *loader, struct kx_error *err)
         code = override_scope(loader, KX_SCOPE_SOURCE, &config->sources[i], err);
     for (size_t i = 0; i < config->sink_count && code == KX_OK; i++) {
         struct kx_sink_config *sink = &config->sinks[i];
+        const struct kx_sink_kind *kind = kx_sink_kind_of(sink->type);
         code = override_scope(loader, KX_SCOPE_SINK, sink, err);
         if (code == KX_OK)
-            code = override_scope(loader, kx_sink_kind_of(sink->type)->scope, sink, err);
+            code = override_scope(loader, kind->shared, sink, err);
+        if (code == KX_OK)
+            code = override_scope(loader, kind->scope, sink, err);
     }
     return code;
 }
@@ -389,7 +397,12 @@ static enum kx_code load(struct loader *loader, struct kx_error *err)
         code = kx_credentials_apply_login(config, environment, &loader->cli.given, err);
     else if (code == KX_OK && config->command != KX_COMMAND_REPLAY)
         code = kx_credentials_apply(config, environment, &loader->cli.given, err);
-    return code == KX_OK ? kx_config_finish(config, err) : code;
+    if (code == KX_OK)
+        code = kx_config_finish(config, err);
+    /* `login` has no use for them, and perhaps no right to read them. */
+    if (code == KX_OK && config->command != KX_COMMAND_LOGIN)
+        code = kx_sink_secrets_apply(config, environment, &loader->cli.given, err);
+    return code;
 }
 
 /* What cli asks for. On failure *ret_config is untouched. */

@@ -147,10 +147,13 @@ struct kx_sink_config {
     struct {
         enum kx_format format;
     } console;
-    struct {
-        char *path;
+    struct {                       /* of the kinds that keep tables */
         enum kx_switch per_source; /* kismet_device_sources; auto = with more than one source */
         struct kx_history_config history;
+    } tables;
+    struct kx_tls_config tls; /* of the kinds that speak to a server through us */
+    struct {
+        char *path;
     } sqlite;
 };
 

@@ -5,6 +5,7 @@
 #include "config/credential.h"
 
 #include "config/assign.h"
+#include "config/sink_secret.h"
 #include "config/url.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -117,22 +118,6 @@ choose(struct kx_source_config *source, const struct levels *levels, struct kx_e
     return KX_OK;
 }
 
-static enum kx_code
-read_secret(struct kx_config *config, struct kx_secret *secret, struct kx_error *err)
-{
-    bool exposed = false;
-    if (secret->file == NULL)
-        return KX_OK;
-    enum kx_code code = kx_secret_load(secret, secret->file, &exposed, err);
-    if (code == KX_OK && exposed &&
-        !kx_strings_addf(&config->warnings,
-                         "everybody on this machine can read the secret in %s: run 'chmod 600' on "
-                         "it",
-                         secret->file))
-        return kx_error_set(err, KX_ERR_NOMEM, 0, "no memory for a warning");
-    return code;
-}
-
 static enum kx_code warn_of_plain_text(struct kx_config *config,
                                        const struct kx_source_config *source,
                                        struct kx_error *err)
@@ -188,9 +173,9 @@ enum kx_code kx_credentials_apply(struct kx_config *config,
             return code;
         code = choose(source, &levels, err);
         if (code == KX_OK)
-            code = read_secret(config, &source->api_key, err);
+            code = kx_secret_settle(config, &source->api_key, err);
         if (code == KX_OK)
-            code = read_secret(config, &source->password, err);
+            code = kx_secret_settle(config, &source->password, err);
         if (code == KX_OK)
             code = warn_of_plain_text(config, source, err);
         if (code != KX_OK && source->line > 0)
@@ -213,5 +198,5 @@ enum kx_code kx_credentials_apply_login(struct kx_config *config,
     if (code == KX_OK)
         code = apply_level(source, &levels, FROM_COMMAND_LINE, command_line, err);
     kx_secret_fini(&source->api_key); /* also one whose file is not there yet */
-    return code == KX_OK ? read_secret(config, &source->password, err) : code;
+    return code == KX_OK ? kx_secret_settle(config, &source->password, err) : code;
 }

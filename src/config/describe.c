@@ -85,15 +85,15 @@ static void describe_sink(const struct kx_sink_config *sink, struct kx_buf *out)
     case KX_SINK_SQLITE:
         kx_buf_text(out, "sqlite, file ");
         append_safe(out, sink->sqlite.path);
-        if (!sink->sqlite.history.on) {
+        if (!sink->tables.history.on) {
             kx_buf_text(out, ", history off");
             break;
         }
-        append_duration(out, ", history each ", sink->sqlite.history.min_interval_ns);
-        if (sink->sqlite.history.retention_ns == 0)
+        append_duration(out, ", history each ", sink->tables.history.min_interval_ns);
+        if (sink->tables.history.retention_ns == 0)
             kx_buf_text(out, ", kept forever");
         else
-            append_duration(out, ", kept ", sink->sqlite.history.retention_ns);
+            append_duration(out, ", kept ", sink->tables.history.retention_ns);
         break;
     case KX_SINK_TYPES:
         break;

@@ -20,7 +20,8 @@ struct fill {
 /* A mapping of the file and where its keys go. */
 struct mapping {
     int node;
-    enum kx_scope scope, also; /* also: the keys of a sink's type; KX_SCOPES = none */
+    enum kx_scope scope;
+    const struct kx_sink_kind *kind; /* of a sink: has keys here too; NULL = is none */
     void *object;
 };
 
@@ -29,6 +30,23 @@ fill_mapping(struct fill *fill, const struct mapping *mapping, struct kx_error *
 
 enum { KEYS_TEXT_MAX = 224 };
 
+/* Whether a row is one of the mapping's keys. */
+static bool is_key_of(const struct mapping *mapping, const struct kx_option *option)
+{
+    const struct kx_sink_kind *kind = mapping->kind;
+    return option->key != NULL &&
+           (option->scope == mapping->scope ||
+            (kind != NULL && (option->scope == kind->scope || option->scope == kind->shared)));
+}
+
+static const struct kx_option *find_key(const struct mapping *mapping, const char *name)
+{
+    for (size_t i = 0; i < kx_option_count(); i++)
+        if (is_key_of(mapping, kx_option_at(i)) && strcmp(kx_option_at(i)->key, name) == 0)
+            return kx_option_at(i);
+    return NULL;
+}
+
 /* "name, url, api_key, ..." */
 static const char *keys_of(const struct mapping *mapping, char out[KEYS_TEXT_MAX])
 {
@@ -36,8 +54,7 @@ static const char *keys_of(const struct mapping *mapping, char out[KEYS_TEXT_MAX
     kx_buf_init(&text, KEYS_TEXT_MAX - 1);
     for (size_t i = 0; i < kx_option_count(); i++) {
         const struct kx_option *option = kx_option_at(i);
-        if (option->key != NULL &&
-            (option->scope == mapping->scope || option->scope == mapping->also))
+        if (is_key_of(mapping, option))
             kx_buf_printf(&text, "%s%s", text.length > 0 ? ", " : "", option->key);
     }
     memcpy(out, text.data == NULL ? "" : text.data, text.length);
@@ -69,11 +86,9 @@ static enum kx_code refuse_key(const struct fill *fill,
     struct kx_suggest suggest = {.word = name};
     for (size_t i = 0; i < kx_option_count(); i++) {
         const struct kx_option *option = kx_option_at(i);
-        if (option->key == NULL)
-            continue;
-        if (option->scope == mapping->scope || option->scope == mapping->also)
+        if (is_key_of(mapping, option))
             kx_suggest_offer(&suggest, option->key);
-        else if (strcmp(option->key, name) == 0)
+        else if (option->key != NULL && strcmp(option->key, name) == 0)
             kx_option_path_words(option, path);
     }
     if (path[0] != '\0') /* known elsewhere, so not misspelt */
@@ -189,8 +204,7 @@ static enum kx_code fill_section(struct fill *fill,
                                  void *object,
                                  struct kx_error *err)
 {
-    const struct mapping inside = {value, option->child, KX_SCOPES,
-                                   kx_option_member(option, object)};
+    const struct mapping inside = {value, option->child, NULL, kx_option_member(option, object)};
     char keys[KEYS_TEXT_MAX];
     bool mapping = kx_yaml_type(fill->yaml, value) == KX_YAML_MAPPING;
     if (option->placed && mapping)
@@ -213,7 +227,7 @@ static enum kx_code
 fill_source(struct fill *fill, const struct kx_option *option, int item, struct kx_error *err)
 {
     struct kx_source_config *source = &fill->config->sources[fill->config->source_count++];
-    const struct mapping inside = {item, option->child, KX_SCOPES, source};
+    const struct mapping inside = {item, option->child, NULL, source};
     source->line = kx_yaml_line(fill->yaml, item);
     enum kx_code code = kx_options_assign_defaults(KX_SCOPE_SOURCE, source, err);
     return code == KX_OK ? fill_mapping(fill, &inside, err) : code;
@@ -245,7 +259,7 @@ static enum kx_code find_kind(const struct fill *fill,
         return code;
     }
     return kx_error_set(err, KX_ERR_CONFIG, 0,
-                        "%s:%u: a sink without a type: write 'type: console' or 'type: sqlite'",
+                        "%s:%u: a sink without a type: write one, such as 'type: sqlite'",
                         kx_yaml_name(fill->yaml), kx_yaml_line(fill->yaml, item));
 }
 
@@ -257,7 +271,7 @@ fill_sink(struct fill *fill, const struct kx_option *option, int item, struct kx
     if (code != KX_OK)
         return code;
     struct kx_sink_config *sink = &fill->config->sinks[fill->config->sink_count++];
-    const struct mapping inside = {item, option->child, kind->scope, sink};
+    const struct mapping inside = {item, option->child, kind, sink};
     sink->line = kx_yaml_line(fill->yaml, item);
     code = kx_sink_defaults(sink, kind, err);
     return code == KX_OK ? fill_mapping(fill, &inside, err) : code;
@@ -270,7 +284,7 @@ static enum kx_code fill_extra(struct fill *fill,
                                struct kx_error *err)
 {
     struct kx_extra_field *field = &list->items[list->count++];
-    const struct mapping inside = {item, option->child, KX_SCOPES, field};
+    const struct mapping inside = {item, option->child, NULL, field};
     enum kx_code code = kx_options_assign_defaults(KX_SCOPE_EXTRA, field, err);
     if (code == KX_OK)
         code = fill_mapping(fill, &inside, err);
@@ -401,7 +415,7 @@ fill_mapping(struct fill *fill, const struct mapping *mapping, struct kx_error *
             return kx_error_set(err, KX_ERR_CONFIG, 0, "%s:%u: a key must be one word",
                                 kx_yaml_name(fill->yaml), line);
         const char *name = kx_yaml_text(fill->yaml, key);
-        const struct kx_option *option = kx_option_by_key(name, mapping->scope, mapping->also);
+        const struct kx_option *option = find_key(mapping, name);
         if (option == NULL)
             return refuse_key(fill, mapping, key, name, err);
         unsigned *seen = &lines[kx_option_index(option)];
@@ -420,7 +434,7 @@ enum kx_code
 kx_config_fill(struct kx_config *config, const struct kx_yaml *yaml, struct kx_error *err)
 {
     struct fill fill = {yaml, config};
-    const struct mapping top = {kx_yaml_root(yaml), KX_SCOPE_TOP, KX_SCOPES, config};
+    const struct mapping top = {kx_yaml_root(yaml), KX_SCOPE_TOP, NULL, config};
     char keys[KEYS_TEXT_MAX];
     if (kx_yaml_type(yaml, top.node) != KX_YAML_MAPPING)
         return kx_error_set(err, KX_ERR_CONFIG, 0, "%s:%u: the file must hold keys (%s)",

@@ -12,8 +12,9 @@
 enum { NAMES_MAX = 128 };
 
 static const struct kx_sink_kind sink_kinds[] = {
-    {"console", true, KX_SINK_CONSOLE, KX_SCOPE_CONSOLE, "100", "256KiB", "100ms", "10m"},
-    {"sqlite", true, KX_SINK_SQLITE, KX_SCOPE_SQLITE, "1000", "1MiB", "1s", "any"},
+    {"console", true, KX_SINK_CONSOLE, KX_SCOPE_CONSOLE, KX_SCOPES, "100", "256KiB", "100ms",
+     "10m"},
+    {"sqlite", true, KX_SINK_SQLITE, KX_SCOPE_SQLITE, KX_SCOPE_TABLES, "1000", "1MiB", "1s", "any"},
     {.name = "postgres"},
     {.name = "influxdb"},
     {.name = "mqtt"},
@@ -41,17 +42,38 @@ const struct kx_sink_kind *kx_sink_kind_of(enum kx_sink_type type)
     return NULL;
 }
 
-const struct kx_sink_kind *kx_sink_kind_of_scope(enum kx_scope scope)
+bool kx_sink_kind_has(const struct kx_sink_kind *kind, enum kx_scope scope)
 {
-    for (;;) {
-        for (size_t i = 0; i < SINK_KINDS; i++)
-            if (sink_kinds[i].built && sink_kinds[i].scope == scope)
-                return &sink_kinds[i];
+    while (kind->built && kind->scope != scope && kind->shared != scope) {
         const struct kx_option *parent = kx_option_parent(scope);
         if (parent == NULL)
-            return NULL;
+            return false;
         scope = parent->scope;
     }
+    return kind->built;
+}
+
+const struct kx_sink_kind *kx_sink_kind_of_scope(enum kx_scope scope)
+{
+    for (size_t i = 0; i < SINK_KINDS; i++)
+        if (kx_sink_kind_has(&sink_kinds[i], scope))
+            return &sink_kinds[i];
+    return NULL;
+}
+
+size_t kx_sink_scopes(enum kx_scope ret_scopes[KX_SCOPES])
+{
+    bool taken[KX_SCOPES + 1] = {[KX_SCOPES] = true};
+    size_t count = 0;
+    for (size_t i = 0; i < SINK_KINDS; i++) {
+        const enum kx_scope scopes[] = {sink_kinds[i].shared, sink_kinds[i].scope};
+        for (size_t k = 0; k < 2 && sink_kinds[i].built; k++)
+            if (!taken[scopes[k]]) {
+                taken[scopes[k]] = true;
+                ret_scopes[count++] = scopes[k];
+            }
+    }
+    return count;
 }
 
 const char *kx_sink_type_name(enum kx_sink_type type)

@@ -14,6 +14,7 @@ struct kx_sink_kind {
     bool built;
     enum kx_sink_type type;
     enum kx_scope scope;                    /* its own keys */
+    enum kx_scope shared;                   /* those of several kinds; KX_SCOPES = none */
     const char *records, *bytes, *interval; /* default batch */
     const char *max_age;                    /* default of delta */
 };
@@ -26,8 +27,13 @@ enum kx_code
 kx_sink_kind_find(const char *name, const struct kx_sink_kind **ret_kind, struct kx_error *err);
 /* "the postgres sink is not built in yet in 0.1.0; sinks: console, sqlite" */
 enum kx_code kx_sink_kind_missing(const char *name, struct kx_error *err);
-/* The kind whose own keys a scope holds, or a section among them; NULL = none's. */
+/* Whether a scope holds keys of that kind, or a section among them. */
+bool kx_sink_kind_has(const struct kx_sink_kind *kind, enum kx_scope scope);
+/* The first kind that has the scope; NULL = none, it is not about kinds. */
 const struct kx_sink_kind *kx_sink_kind_of_scope(enum kx_scope scope);
+/* The scopes beside KX_SCOPE_SINK that a sink's struct has members for, each once. Returns how
+ * many. */
+size_t kx_sink_scopes(enum kx_scope ret_scopes[KX_SCOPES]);
 /* Its default of a row of the batch section. */
 const char *kx_sink_kind_batch(const struct kx_sink_kind *kind, const struct kx_option *option);
 

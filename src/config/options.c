@@ -10,28 +10,12 @@
 #include <stdio.h>
 #include <string.h>
 
-size_t kx_option_index(const struct kx_option *option)
-{
-    return (size_t)(option - kx_option_at(0));
-}
-
 const struct kx_option *kx_option_by_flag(const char *flag, size_t length)
 {
     for (size_t i = 0; i < kx_option_count(); i++) {
         const struct kx_option *option = kx_option_at(i);
         if (option->flag != NULL && strlen(option->flag) == length &&
             memcmp(option->flag, flag, length) == 0)
-            return option;
-    }
-    return NULL;
-}
-
-const struct kx_option *kx_option_by_key(const char *key, enum kx_scope scope, enum kx_scope also)
-{
-    for (size_t i = 0; i < kx_option_count(); i++) {
-        const struct kx_option *option = kx_option_at(i);
-        if (option->key != NULL && (option->scope == scope || option->scope == also) &&
-            strcmp(option->key, key) == 0)
             return option;
     }
     return NULL;
@@ -164,11 +148,17 @@ const char *kx_option_path_words(const struct kx_option *option, char out[KX_OPT
     struct kx_buf text;
     kx_buf_init(&text, KX_OPTION_WORDS_MAX - 1);
     if (option->key != NULL) {
-        const struct kx_sink_kind *kind = kx_sink_kind_of_scope(option->scope);
+        const char *before = " (";
         append_path(&text, option->scope);
         kx_buf_text(&text, option->key);
-        if (kind != NULL)
-            kx_buf_printf(&text, " (%s)", kind->name);
+        for (size_t i = 0; i < kx_sink_kind_count(); i++) {
+            if (!kx_sink_kind_has(kx_sink_kind_at(i), option->scope))
+                continue;
+            kx_buf_printf(&text, "%s%s", before, kx_sink_kind_at(i)->name);
+            before = ", ";
+        }
+        if (before[0] == ',')
+            kx_buf_byte(&text, ')');
     }
     return finish(&text, out);
 }

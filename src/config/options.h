@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { KX_OPTIONS_MAX = 160 }; /* rows of the table at most */
+enum { KX_OPTIONS_MAX = 400 }; /* rows of the table at most */
 
 /* Which mapping of the file a key stands in, and so which struct its offset is in. */
 enum kx_scope {
@@ -30,8 +30,11 @@ enum kx_scope {
     KX_SCOPE_EXTRA,     /* struct kx_extra_field */
     KX_SCOPE_RECONNECT, /* struct kx_source_config too */
     KX_SCOPE_TLS,
-    KX_SCOPE_SINK,    /* what every sink has */
-    KX_SCOPE_CONSOLE, /* struct kx_sink_config too, as all the types' */
+    KX_SCOPE_SINK,   /* what every sink has */
+    KX_SCOPE_TABLES, /* struct kx_sink_config too, as all that follow: what several kinds share */
+    KX_SCOPE_TRANSPORT, /* ... */
+    KX_SCOPE_SINK_TLS,  /* struct kx_tls_config */
+    KX_SCOPE_CONSOLE,   /* one kind's own */
     KX_SCOPE_SQLITE,
     KX_SCOPE_BATCH,
     KX_SCOPE_FILTER,
@@ -73,6 +76,7 @@ enum kx_reload {
 enum kx_option_group {
     KX_GROUP_KISMET,
     KX_GROUP_EXPORT,
+    KX_GROUP_TABLES,
     KX_GROUP_SQLITE,
     KX_GROUP_REPLAY, /* and capture */
     KX_GROUP_LIMITS,
@@ -128,8 +132,6 @@ size_t kx_option_count(void);
 const struct kx_option *kx_option_at(size_t i);
 size_t kx_option_index(const struct kx_option *option);
 const struct kx_option *kx_option_by_flag(const char *flag, size_t length);
-/* The key in scope, or in also (a sink's own keys; KX_SCOPES = none); NULL = unknown. */
-const struct kx_option *kx_option_by_key(const char *key, enum kx_scope scope, enum kx_scope also);
 /* The row of a member; it must exist. */
 const struct kx_option *kx_option_by_member(enum kx_scope scope, size_t offset);
 /* The section or list that a scope is the inside of, or NULL. */

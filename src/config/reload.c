@@ -221,13 +221,13 @@ enum kx_code kx_sink_config_merge(const struct kx_sink_config *running,
     *merge.merged = *fresh; /* what is no row: lines */
     const struct place at = {&old, &new, merge.merged};
     empty_scope(KX_SCOPE_SINK, merge.merged);
-    for (size_t i = 0; i < kx_sink_kind_count(); i++)
-        if (kx_sink_kind_at(i)->built)
-            empty_scope(kx_sink_kind_at(i)->scope, merge.merged);
+    enum kx_scope scopes[KX_SCOPES];
+    size_t count = kx_sink_scopes(scopes);
+    for (size_t i = 0; i < count; i++)
+        empty_scope(scopes[i], merge.merged);
     bool merged = merge_scope(&merge, KX_SCOPE_SINK, &at);
-    for (size_t i = 0; i < kx_sink_kind_count() && merged; i++)
-        if (kx_sink_kind_at(i)->built)
-            merged = merge_scope(&merge, kx_sink_kind_at(i)->scope, &at);
+    for (size_t i = 0; i < count && merged; i++)
+        merged = merge_scope(&merge, scopes[i], &at);
     if (!merged) {
         kx_sink_config_destroy(merge.merged);
         return kx_error_set(err, KX_ERR_NOMEM, 0, "no memory for a sink");
@@ -293,8 +293,10 @@ static bool restart_sink(const struct kx_sink_config *start,
     if (start->type != fresh->type)
         return kx_strings_addf(lines, "%stype has changed: it stays as it is until a restart",
                                owner);
+    const struct kx_sink_kind *kind = kx_sink_kind_of(start->type);
     return restart_rows(KX_SCOPE_SINK, &old, &new, owner, lines) &&
-           restart_rows(kx_sink_kind_of(start->type)->scope, &old, &new, owner, lines);
+           restart_rows(kind->shared, &old, &new, owner, lines) &&
+           restart_rows(kind->scope, &old, &new, owner, lines);
 }
 
 static bool say_gone(struct kx_strings *lines, const char *what, const char *name, const char *path)

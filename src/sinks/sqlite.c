@@ -105,9 +105,9 @@ static enum kx_code sqlite_open(const struct kx_sink_config *config,
     sink->source_count = sources;
     sink->rows.mac_case = config->mac_case;
     sink->rows.fields = (uint32_t)kx_sink_fields(config);
-    sink->rows.history = &config->sqlite.history;
-    sink->rows.per_source = config->sqlite.per_source == KX_ON ||
-                            (config->sqlite.per_source == KX_AUTO && env->config->source_count > 1);
+    sink->rows.history = &config->tables.history;
+    sink->rows.per_source = config->tables.per_source == KX_ON ||
+                            (config->tables.per_source == KX_AUTO && env->config->source_count > 1);
     *ret_self = sink;
     return KX_OK;
 }

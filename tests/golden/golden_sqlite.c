@@ -56,7 +56,8 @@ static void test_rows(void **state)
     struct kx_config config = {.source_count = 2};
     struct kx_sink_config sink_config = {
         .name = name,
-        .sqlite = {.path = path, .history = {.on = true, .min_interval_ns = KX_NS_PER_S}}};
+        .sqlite = {.path = path},
+        .tables = {.history = {.on = true, .min_interval_ns = KX_NS_PER_S}}};
     struct kx_sink_env env = {.config = &config, .counters = kx_counters_create()};
     struct kx_call call = {.deadline_ns = kx_clock_boot_ns() + 10 * KX_NS_PER_S, .stop_fd = -1};
     struct kx_error err;

@@ -230,19 +230,19 @@ static void file_sinks(void **state)
     assert_int_equal(sinks[0].batch.records, 100);
     assert_string_equal(sinks[1].name, "sqlite");
     assert_string_equal(sinks[1].sqlite.path, "/var/a.db");
-    assert_int_equal(sinks[1].sqlite.per_source, KX_ON);
-    assert_true(sinks[1].sqlite.history.on);
-    assert_int_equal(sinks[1].sqlite.history.min_interval_ns, 300000000000);
-    assert_int_equal(sinks[1].sqlite.history.retention_ns, 0);
+    assert_int_equal(sinks[1].tables.per_source, KX_ON);
+    assert_true(sinks[1].tables.history.on);
+    assert_int_equal(sinks[1].tables.history.min_interval_ns, 300000000000);
+    assert_int_equal(sinks[1].tables.history.retention_ns, 0);
     assert_int_equal(sinks[1].batch.records, 10);
     assert_int_equal(sinks[1].batch.bytes, 65536);
     assert_int_equal(sinks[1].batch.interval_ns, 50000000);
     assert_string_equal(sinks[2].name, "sqlite-2");
-    assert_true(sinks[2].sqlite.history.on);
-    assert_int_equal(sinks[2].sqlite.history.min_interval_ns, 60000000000);
+    assert_true(sinks[2].tables.history.on);
+    assert_int_equal(sinks[2].tables.history.min_interval_ns, 60000000000);
     assert_int_equal(sinks[2].batch.records, 1000);
     assert_string_equal(sinks[3].name, "third");
-    assert_false(sinks[3].sqlite.history.on);
+    assert_false(sinks[3].tables.history.on);
     kx_config_destroy(config);
 }
 
@@ -301,7 +301,7 @@ static void refuses_shapes(void **state)
          "Kismet at localhost:2501)"},
         {"sources:\n  - http://pi\n", 2, "item 1 of the list has no keys: write '- url: ...'"},
         {"sinks:\n  - console\n", 2, "item 1 of the list has no keys: write '- type: ...'"},
-        {"sinks:\n  - name: x\n", 2, "a sink without a type: write 'type: console'"},
+        {"sinks:\n  - name: x\n", 2, "a sink without a type: write one"},
         {"sinks:\n  - type:\n", 2, "a sink without a type"},
         {"sinks:\n  - type: postgres\n", 2,
          "type: the postgres sink is not built in yet in " KX_VERSION "; sinks: console, sqlite"},
@@ -536,7 +536,7 @@ static void flags_reach_every_sink(void **state)
     }
     assert_int_equal(config->sinks[0].console.format, KX_FORMAT_JSON);
     assert_string_equal(config->sinks[1].sqlite.path, "x.db");
-    assert_true(config->sinks[1].sqlite.history.on);
+    assert_true(config->sinks[1].tables.history.on);
     assert_int_equal(config->ring_bytes, 1 << 20);
     assert_int_equal(config->max_devices, 777);
     assert_int_equal(config->log_format, KX_LOG_JSON);

@@ -27,10 +27,13 @@ union object {
 
 static const struct kx_option *row(const char *key, enum kx_scope scope)
 {
-    const struct kx_option *option = kx_option_by_key(key, scope, KX_SCOPES);
-    if (option == NULL)
-        fail_msg("no row for %s", key);
-    return option;
+    for (size_t i = 0; i < kx_option_count(); i++) {
+        const struct kx_option *option = kx_option_at(i);
+        if (option->scope == scope && option->key != NULL && strcmp(option->key, key) == 0)
+            return option;
+    }
+    fail_msg("no row for %s", key);
+    return NULL;
 }
 
 static void rows_are_whole(void **state)
@@ -67,7 +70,6 @@ static void rows_are_whole(void **state)
         }
     }
     assert_null(kx_option_by_flag("confi", 5));
-    assert_null(kx_option_by_key("Sensor", KX_SCOPE_TOP, KX_SCOPES));
 }
 
 /* What the Python script understood, and what its users therefore type. */
@@ -153,10 +155,10 @@ static void sink_defaults_are_as_designed(void **state)
         assert_int_equal(sink.compat, KX_COMPAT_NONE);
         assert_int_equal(sink.mac_case, KX_MAC_UPPER);
         assert_string_equal(sink.sqlite.path, "kismet.db");
-        assert_int_equal(sink.sqlite.per_source, KX_AUTO);
-        assert_false(sink.sqlite.history.on);
-        assert_int_equal(sink.sqlite.history.min_interval_ns, 60000000000);
-        assert_int_equal(sink.sqlite.history.retention_ns, 30 * 86400000000000);
+        assert_int_equal(sink.tables.per_source, KX_AUTO);
+        assert_false(sink.tables.history.on);
+        assert_int_equal(sink.tables.history.min_interval_ns, 60000000000);
+        assert_int_equal(sink.tables.history.retention_ns, 30 * 86400000000000);
         kx_sink_release(&sink);
         assert_null(sink.sqlite.path);
     }
@@ -248,10 +250,10 @@ static void single_values(void **state)
         {KX_SCOPE_SOURCE, "api_key", "a\tb", "control byte"},
         {KX_SCOPE_TLS, "insecure", "Yes", NULL},
         {KX_SCOPE_TLS, "insecure", "maybe", "'maybe' is no true or false (true, false)"},
-        {KX_SCOPE_SQLITE, "per_source", "true", NULL},
-        {KX_SCOPE_SQLITE, "per_source", "sometimes", "'sometimes' is none of: auto, on, off"},
-        {KX_SCOPE_SQLITE, "history", "on", NULL},
-        {KX_SCOPE_SQLITE, "history", "30d", "'30d' is no true or false"},
+        {KX_SCOPE_TABLES, "per_source", "true", NULL},
+        {KX_SCOPE_TABLES, "per_source", "sometimes", "'sometimes' is none of: auto, on, off"},
+        {KX_SCOPE_TABLES, "history", "on", NULL},
+        {KX_SCOPE_TABLES, "history", "30d", "'30d' is no true or false"},
         {KX_SCOPE_HISTORY, "retention", "forever", NULL},
         {KX_SCOPE_BATCH, "bytes", "1 MiB", NULL},
         {KX_SCOPE_BATCH, "bytes", "1MiBs", "'1MiBs' is no size"},

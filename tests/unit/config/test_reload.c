@@ -202,8 +202,8 @@ static void a_sink_takes_what_it_can(void **state)
     assert_string_equal(db->name, "db");
     assert_string_equal(db->sqlite.path, "a.db");
     assert_int_equal(db->fields.count, 1);
-    assert_true(db->sqlite.history.on);
-    assert_int_equal(db->sqlite.history.retention_ns, 30ull * 86400 * 1000000000);
+    assert_true(db->tables.history.on);
+    assert_int_equal(db->tables.history.retention_ns, 30ull * 86400 * 1000000000);
     assert_int_equal(db->batch.records, 5);
     /* Nothing to open for, and nothing shared with where it came from. */
     struct kx_config *third =

@@ -340,12 +340,12 @@ static void test_per_source(void **state)
                 "attic|AA:BB:CC:00:00:01|-40\ncellar|AA:BB:CC:00:00:01|-80\n");
     expect_rows(f, "SELECT source FROM kismet_devices", "attic\n");
     fixture_close(f);
-    f->sink_config.sqlite.per_source = KX_OFF;
+    f->sink_config.tables.per_source = KX_OFF;
     attic.signal = -41;
     fixture_send(f, &attic);
     expect_rows(f, "SELECT signal_dbm FROM kismet_device_sources WHERE source = 'attic'", "-40\n");
     fixture_close(f);
-    f->sink_config.sqlite.per_source = KX_ON;
+    f->sink_config.tables.per_source = KX_ON;
     f->config.source_count = 1;
     attic.signal = -42;
     fixture_send(f, &attic);
@@ -355,7 +355,7 @@ static void test_per_source(void **state)
 static void test_history(void **state)
 {
     struct fixture *f = *state;
-    f->sink_config.sqlite.history =
+    f->sink_config.tables.history =
         (struct kx_history_config){.on = true, .min_interval_ns = 60 * KX_NS_PER_S};
     struct device_spec device = {.mac = MAC,
                                  .channel = "6",
@@ -392,7 +392,7 @@ static void test_history(void **state)
                 "3.5\n");
     /* Without an interval every second that was heard is a row, and no second is two. */
     fixture_close(f);
-    f->sink_config.sqlite.history.min_interval_ns = 0;
+    f->sink_config.tables.history.min_interval_ns = 0;
     file_run(f->path, "DELETE FROM kismet_device_history");
     device.last_seen = T0;
     fixture_send(f, &device);
@@ -405,7 +405,7 @@ static void test_history(void **state)
 static void test_retention(void **state)
 {
     struct fixture *f = *state;
-    f->sink_config.sqlite.history =
+    f->sink_config.tables.history =
         (struct kx_history_config){.on = true, .retention_ns = 86400 * KX_NS_PER_S};
     assert_int_equal(fixture_idle(f), KX_SENT); /* makes the tables */
     fixture_close(f);
@@ -624,8 +624,8 @@ static void test_fields_without_times(void **state)
     struct device_spec spec = {
         .mac = MAC, .last_seen = T0, .signal = -40, .heard_ns = (int64_t)T0 * 1000000000};
     set_fields(f, "signal_dbm");
-    f->sink_config.sqlite.per_source = KX_ON;
-    f->sink_config.sqlite.history = (struct kx_history_config){.on = true};
+    f->sink_config.tables.per_source = KX_ON;
+    f->sink_config.tables.history = (struct kx_history_config){.on = true};
     fixture_send(f, &spec);
     expect_rows(f, query, "-40|NULL|2025-01-17 16:30:45.000000\n");
     spec.heard_ns += 1000000000;
