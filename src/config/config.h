@@ -22,6 +22,7 @@ enum {
     KX_SOURCES_MAX = 256,
     KX_SINKS_MAX = 32,
     KX_NAME_BYTES_MAX = 64, /* of a sensor, source or sink */
+    KX_PRESENCE_MACS_MAX = 256,
 };
 
 enum kx_command {
@@ -132,7 +133,35 @@ struct kx_delta_config {
     uint32_t max_rate; /* devices a second */
 };
 
-enum kx_sink_type { KX_SINK_CONSOLE, KX_SINK_SQLITE, KX_SINK_TYPES };
+enum kx_mqtt_protocol { KX_MQTT_AUTO, KX_MQTT_ONLY_5, KX_MQTT_ONLY_311 };
+enum kx_mqtt_form { KX_MQTT_DEVICE, KX_MQTT_DELTA, KX_MQTT_BATCH };
+
+/* Whether watched devices are near. */
+struct kx_presence_config {
+    struct kx_strings macs; /* none = nobody is watched */
+    uint64_t away_after_ns;
+    bool discovery; /* announced to Home Assistant */
+    char *discovery_prefix;
+};
+
+struct kx_mqtt_config {
+    char *url;     /* mqtt(s)://host[:port]; checked to be there */
+    uint32_t port; /* 0 = the url's, or its scheme's */
+    char *prefix;
+    char *topic; /* a template; NULL = {prefix}/devices/{mac} */
+    char *username;
+    struct kx_secret password;
+    char *client_id; /* NULL = made from sensor, machine and sink */
+    enum kx_mqtt_protocol protocol;
+    uint32_t qos;
+    bool retain;        /* of devices */
+    uint64_t expiry_ns; /* 0 = never */
+    uint64_t keep_alive_ns;
+    enum kx_mqtt_form payload;
+    struct kx_presence_config presence;
+};
+
+enum kx_sink_type { KX_SINK_CONSOLE, KX_SINK_SQLITE, KX_SINK_MQTT, KX_SINK_TYPES };
 
 struct kx_sink_config {
     char *name; /* default: its type, with -2, -3 ... when there are several */
@@ -155,6 +184,7 @@ struct kx_sink_config {
     struct {
         char *path;
     } sqlite;
+    struct kx_mqtt_config mqtt;
 };
 
 /* What a replayed frame counts as received at. */

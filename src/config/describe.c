@@ -95,6 +95,21 @@ static void describe_sink(const struct kx_sink_config *sink, struct kx_buf *out)
         else
             append_duration(out, ", kept ", sink->tables.history.retention_ns);
         break;
+    case KX_SINK_MQTT:
+        kx_buf_text(out, "mqtt, broker ");
+        append_safe(out, sink->mqtt.url);
+        if (sink->mqtt.port > 0)
+            kx_buf_printf(out, ", port %u", (unsigned)sink->mqtt.port);
+        kx_buf_printf(out, ", QoS %u", (unsigned)sink->mqtt.qos);
+        if (sink->mqtt.username != NULL) {
+            kx_buf_text(out, ", user ");
+            append_safe(out, sink->mqtt.username);
+        }
+        if (kx_secret_is_set(&sink->mqtt.password))
+            append_secret(out, ", password", &sink->mqtt.password);
+        if (sink->mqtt.presence.macs.count > 0)
+            kx_buf_printf(out, ", presence of %zu MACs", sink->mqtt.presence.macs.count);
+        break;
     case KX_SINK_TYPES:
         break;
     }

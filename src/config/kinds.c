@@ -17,7 +17,8 @@ static const struct kx_sink_kind sink_kinds[] = {
     {"sqlite", true, KX_SINK_SQLITE, KX_SCOPE_SQLITE, KX_SCOPE_TABLES, "1000", "1MiB", "1s", "any"},
     {.name = "postgres"},
     {.name = "influxdb"},
-    {.name = "mqtt"},
+    {"mqtt", true, KX_SINK_MQTT, KX_SCOPE_MQTT, KX_SCOPE_TRANSPORT, "100", "256KiB", "100ms",
+     "10m"},
     {.name = "webhook"},
     {.name = "socket"},
 };

@@ -36,6 +36,8 @@ enum kx_scope {
     KX_SCOPE_SINK_TLS,  /* struct kx_tls_config */
     KX_SCOPE_CONSOLE,   /* one kind's own */
     KX_SCOPE_SQLITE,
+    KX_SCOPE_MQTT,
+    KX_SCOPE_PRESENCE,
     KX_SCOPE_BATCH,
     KX_SCOPE_FILTER,
     KX_SCOPE_GEOFENCE,
@@ -78,6 +80,7 @@ enum kx_option_group {
     KX_GROUP_EXPORT,
     KX_GROUP_TABLES,
     KX_GROUP_SQLITE,
+    KX_GROUP_MQTT,
     KX_GROUP_REPLAY, /* and capture */
     KX_GROUP_LIMITS,
     KX_GROUP_PROGRAM,

@@ -3,7 +3,7 @@
  */
 #include "config/table.h"
 
-const char *const kx_sink_types[] = {"console", "sqlite", NULL};
+const char *const kx_sink_types[] = {"console", "sqlite", "mqtt", NULL};
 
 static const struct kx_option_rows *const groups[] = {
     &kx_rows_program,
@@ -16,6 +16,7 @@ static const struct kx_option_rows *const groups[] = {
     &kx_rows_delta,
     /* several kinds of sinks */
     &kx_rows_tables,
+    &kx_rows_transport,
     /* one kind each */
     &kx_rows_console,
     &kx_rows_sqlite,

@@ -39,6 +39,7 @@ extern const char *const kx_sink_types[];
 #define IN_FENCE(member) MEMBER(struct kx_geofence_config, member)
 #define IN_DELTA(member) MEMBER(struct kx_delta_config, member)
 #define IN_HISTORY(member) MEMBER(struct kx_history_config, member)
+#define IN_PRESENCE(member) MEMBER(struct kx_presence_config, member)
 #define MEMBER(type, member)                                                                       \
     .offset = offsetof(type, member), .width = sizeof(((type *)NULL)->member)
 /* A flag of a sink that this version does not have: users get its name, not "unknown flag". */

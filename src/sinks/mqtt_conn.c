@@ -31,11 +31,6 @@ struct done {
     int code;
 };
 
-struct arrived {
-    char topic[KX_MQTT_TEXT_MAX];
-    char payload[KX_MQTT_ARRIVED_MAX];
-};
-
 struct kx_mqtt_conn {
     MQTTAsync client; /* NULL = ended */
     int version;
@@ -47,11 +42,11 @@ struct kx_mqtt_conn {
     struct kx_mqtt_status status;
     struct done done[INFLIGHT_MAX]; /* from done_first on, around its end */
     uint32_t done_first, done_count;
-    struct arrived arrived[ARRIVED_COUNT];
+    struct kx_mqtt_arrived arrived[ARRIVED_COUNT];
     uint32_t arrived_first, arrived_count;
-    uint32_t want;   /* completions that the sleeper waits for; 0 = nobody sleeps */
-    bool left;       /* state moved since the sleeper looked */
-    bool said_goodbye;
+    bool sleeps;   /* the sender does */
+    uint32_t want; /* completions that it waits for; 0 = for a message */
+    bool left;     /* state moved since the sender looked */
 };
 
 /* --- paho's threads --- */
@@ -59,9 +54,9 @@ struct kx_mqtt_conn {
 /* With the mutex held: whether somebody is to be woken. */
 static bool wakes(struct kx_mqtt_conn *conn, bool urgent)
 {
-    if (conn->want == 0 || (!urgent && conn->done_count < conn->want))
+    if (!conn->sleeps || (!urgent && (conn->want == 0 || conn->done_count < conn->want)))
         return false;
-    conn->want = 0;
+    conn->sleeps = false;
     return true;
 }
 
@@ -94,8 +89,8 @@ static void on_success(void *context, MQTTAsync_successData *data)
 static void on_success5(void *context, MQTTAsync_successData5 *data)
 {
     /* 16 is "nobody has subscribed", which is a success. */
-    complete(context, data->reasonCode >= MQTTREASONCODE_UNSPECIFIED_ERROR ? (int)data->reasonCode
-                                                                           : 0);
+    complete(context,
+             data->reasonCode >= MQTTREASONCODE_UNSPECIFIED_ERROR ? (int)data->reasonCode : 0);
 }
 
 static void on_failure(void *context, MQTTAsync_failureData *data)
@@ -201,7 +196,8 @@ static int on_arrived(void *context, char *topic, int topic_length, MQTTAsync_me
     pthread_mutex_lock(&conn->mutex);
     if (conn->arrived_count < ARRIVED_COUNT && length < KX_MQTT_TEXT_MAX) {
         uint32_t at = (conn->arrived_first + conn->arrived_count++) % ARRIVED_COUNT;
-        struct arrived *arrived = &conn->arrived[at];
+        struct kx_mqtt_arrived *arrived = &conn->arrived[at];
+        arrived->retained = message->retained != 0;
         snprintf(arrived->topic, sizeof arrived->topic, "%.*s", (int)length, topic);
         snprintf(arrived->payload, sizeof arrived->payload, "%.*s", message->payloadlen,
                  (const char *)message->payload);
@@ -533,8 +529,9 @@ static bool ready(struct kx_mqtt_conn *conn, uint32_t want)
 {
     bool left = conn->left;
     conn->left = false;
-    return left || conn->done_count >= want || conn->arrived_count > 0 ||
-           conn->status.state == KX_MQTT_REFUSED || conn->status.state == KX_MQTT_LOST;
+    bool there = want > 0 ? conn->done_count >= want : conn->arrived_count > 0;
+    return there || left || conn->status.state == KX_MQTT_REFUSED ||
+           conn->status.state == KX_MQTT_LOST;
 }
 
 enum kx_mqtt_wait
@@ -545,19 +542,17 @@ kx_mqtt_conn_wait(struct kx_mqtt_conn *conn, uint32_t want, uint64_t deadline_ns
     for (;;) {
         pthread_mutex_lock(&conn->mutex);
         bool there = ready(conn, want);
-        conn->want = there ? 0 : want;
+        conn->sleeps = !there;
+        conn->want = want;
         pthread_mutex_unlock(&conn->mutex);
         uint64_t now_ns = kx_clock_boot_ns();
-        if (there || (deadline_ns != 0 && now_ns >= deadline_ns)) {
-            pthread_mutex_lock(&conn->mutex);
-            conn->want = 0;
-            pthread_mutex_unlock(&conn->mutex);
-            return there ? KX_MQTT_READY : KX_MQTT_TIMEOUT;
-        }
+        if (there)
+            return KX_MQTT_READY;
+        if (deadline_ns != 0 && now_ns >= deadline_ns) /* a wake-up too many does no harm */
+            return KX_MQTT_TIMEOUT;
         poll(fds, 2, kx_clock_poll_ms(deadline_ns, now_ns, POLL_MS_MAX));
         uint64_t count;
-        if (fds[0].revents != 0 && read(conn->wake_fd, &count, sizeof count) < 0 &&
-            errno != EAGAIN)
+        if (fds[0].revents != 0 && read(conn->wake_fd, &count, sizeof count) < 0 && errno != EAGAIN)
             return KX_MQTT_TIMEOUT;
         if (fds[1].revents != 0)
             return KX_MQTT_STOPPED;
@@ -565,9 +560,8 @@ kx_mqtt_conn_wait(struct kx_mqtt_conn *conn, uint32_t want, uint64_t deadline_ns
     }
 }
 
-uint32_t kx_mqtt_conn_take(struct kx_mqtt_conn *conn,
-                           struct kx_mqtt_completion *completions,
-                           uint32_t count)
+uint32_t
+kx_mqtt_conn_take(struct kx_mqtt_conn *conn, struct kx_mqtt_completion *completions, uint32_t count)
 {
     uint32_t slots[64];
     if (count > sizeof slots / sizeof slots[0])
@@ -589,20 +583,15 @@ uint32_t kx_mqtt_conn_take(struct kx_mqtt_conn *conn,
     return taken;
 }
 
-bool kx_mqtt_conn_arrived(struct kx_mqtt_conn *conn,
-                          char topic[KX_MQTT_TEXT_MAX],
-                          char payload[KX_MQTT_ARRIVED_MAX])
+bool kx_mqtt_conn_arrived(struct kx_mqtt_conn *conn, struct kx_mqtt_arrived *ret_arrived)
 {
     pthread_mutex_lock(&conn->mutex);
     bool some = conn->arrived_count > 0;
     if (some) {
-        const struct arrived *arrived = &conn->arrived[conn->arrived_first];
-        memcpy(topic, arrived->topic, KX_MQTT_TEXT_MAX);
-        memcpy(payload, arrived->payload, KX_MQTT_ARRIVED_MAX);
+        *ret_arrived = conn->arrived[conn->arrived_first];
         conn->arrived_first = (conn->arrived_first + 1) % ARRIVED_COUNT;
         conn->arrived_count--;
     }
     pthread_mutex_unlock(&conn->mutex);
     return some;
 }
-

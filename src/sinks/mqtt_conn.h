@@ -68,6 +68,7 @@ struct kx_mqtt_status {
 /* Whom a publication is of; the caller's own, handed back with its completion. */
 struct kx_mqtt_tag {
     uint32_t flight, first, end;
+    uint32_t bytes; /* of the payload */
 };
 
 struct kx_mqtt_completion {
@@ -83,6 +84,13 @@ struct kx_mqtt_message {
     bool retain;
     uint32_t expiry_s; /* MQTT 5; 0 = never */
     const char *uid;   /* MQTT 5: the user property event_uid; NULL = none */
+};
+
+/* A message that came to us. */
+struct kx_mqtt_arrived {
+    bool retained; /* the broker had it before we subscribed */
+    char topic[KX_MQTT_TEXT_MAX];
+    char payload[KX_MQTT_ARRIVED_MAX];
 };
 
 enum kx_mqtt_wait { KX_MQTT_READY, KX_MQTT_TIMEOUT, KX_MQTT_STOPPED };
@@ -114,19 +122,15 @@ bool kx_mqtt_conn_subscribe(struct kx_mqtt_conn *conn,
                             const char *topic,
                             const struct kx_mqtt_tag *tag);
 
-/* Until `want` completions lie there, a message has arrived, the connection has left the state
- * CONNECTING, is refused or lost; or the deadline (boot clock), or stop_fd is readable. */
-enum kx_mqtt_wait kx_mqtt_conn_wait(struct kx_mqtt_conn *conn,
-                                    uint32_t want,
-                                    uint64_t deadline_ns,
-                                    int stop_fd);
+/* Until `want` completions lie there (0: a message has arrived), or the connection has left the
+ * state CONNECTING, is refused or lost; or the deadline (boot clock), or stop_fd is readable. */
+enum kx_mqtt_wait
+kx_mqtt_conn_wait(struct kx_mqtt_conn *conn, uint32_t want, uint64_t deadline_ns, int stop_fd);
 /* Takes up to count completions and gives their slots back. Returns how many. */
 uint32_t kx_mqtt_conn_take(struct kx_mqtt_conn *conn,
                            struct kx_mqtt_completion *completions,
                            uint32_t count);
 /* The oldest message that arrived and was not taken. False = none. */
-bool kx_mqtt_conn_arrived(struct kx_mqtt_conn *conn,
-                          char topic[KX_MQTT_TEXT_MAX],
-                          char payload[KX_MQTT_ARRIVED_MAX]);
+bool kx_mqtt_conn_arrived(struct kx_mqtt_conn *conn, struct kx_mqtt_arrived *ret_arrived);
 
 #endif
