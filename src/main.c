@@ -12,6 +12,7 @@
 #include "batch/pipe.h"
 #include "config/config.h"
 #include "config/describe.h"
+#include "display.h"
 #include "ingest/loop.h"
 #include "login.h"
 #include "probe.h"
@@ -61,6 +62,7 @@ struct program {
     struct kx_pipe **pipes;       /* sink_count */
     struct kx_loop *loop;
     struct kx_reload *reload;
+    struct kx_display display;
     bool stopping;
     size_t pipe_count;
     int signal_fd;
@@ -194,6 +196,7 @@ static void unmake(struct program *program)
     free(program->sources);
     kx_counters_destroy(program->process);
     kx_counters_destroy(program->main);
+    kx_display_close(&program->display);
     if (program->signal_fd >= 0)
         close(program->signal_fd);
     curl_global_cleanup();
@@ -220,8 +223,11 @@ static bool stop_signal(struct program *program)
     bool stop = false;
     while (read(program->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
         if (info.ssi_signo == SIGHUP) {
-            if (!program->stopping) /* else there is nothing left to change */
-                kx_reload_run(program->reload);
+            if (program->stopping) /* there is nothing left to change */
+                continue;
+            kx_display_reloading(&program->display);
+            kx_reload_run(program->reload);
+            kx_display_reloaded(&program->display);
         } else {
             const char *name = info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM";
             kx_log(KX_LOG_INFO, "main", "%s: stopping; a second one ends at once", name);
@@ -241,6 +247,22 @@ static void let_signals_kill(void)
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
+/* Until when every thread may stay silent (boot clock). */
+static uint64_t alive_ns(const struct program *program)
+{
+    uint64_t alive = kx_loop_alive_ns(program->loop);
+    for (size_t i = 0; i < program->pipe_count; i++) {
+        uint64_t pipe = kx_pipe_alive_ns(program->pipes[i]);
+        alive = pipe < alive ? pipe : alive;
+    }
+    return alive;
+}
+
+static uint64_t sooner(uint64_t a, uint64_t b) /* 0 = never */
+{
+    return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
 /* Until a signal, the end of every source, or the time asked for. True when ingest ended by itself.
  */
 static bool wait_for_end(struct program *program)
@@ -254,7 +276,9 @@ static bool wait_for_end(struct program *program)
         uint64_t now_ns = kx_clock_boot_ns();
         if (end_ns != 0 && now_ns >= end_ns)
             return false;
-        poll(fds, 2, kx_clock_poll_ms(end_ns, now_ns, LOOK_MS));
+        kx_display_step(&program->display, now_ns, alive_ns(program));
+        uint64_t until_ns = sooner(end_ns, kx_display_due_ns(&program->display));
+        poll(fds, 2, kx_clock_poll_ms(until_ns, now_ns, LOOK_MS));
         if (fds[0].revents != 0 && stop_signal(program))
             return false;
         if (fds[1].revents != 0)
@@ -318,6 +342,7 @@ static bool stop(struct program *program, bool by_itself)
 {
     uint64_t now_ns = kx_clock_boot_ns();
     program->stopping = true;
+    kx_display_stopping(&program->display);
     if (!by_itself)
         let_signals_kill();
     kx_loop_stop(program->loop);
@@ -408,7 +433,7 @@ static bool account(struct program *program)
         kx_sink_totals_line(&totals, line);
         snprintf(component, sizeof(component), "sink %s", program->config->sinks[i].name);
         kx_log(KX_LOG_INFO, component, "%s", line);
-        all = all && totals.dropped == 0 && totals.pending == 0;
+        all = all && totals.dropped == 0 && totals.dead_lettered == 0 && totals.pending == 0;
     }
     print_statistics(program);
     return all;
@@ -428,6 +453,7 @@ static enum kx_code start(struct program *program, struct kx_error *err)
 static enum exit_status run(struct program *program, bool *ret_clean)
 {
     struct kx_error err;
+    kx_display_open(&program->display, program->config);
     enum kx_code code = make(program, &err);
     if (code == KX_OK)
         code = start(program, &err);
@@ -438,6 +464,7 @@ static enum exit_status run(struct program *program, bool *ret_clean)
         return status_of(code);
     }
     const struct kx_config *config = program->config;
+    kx_display_ready(&program->display, program->board, program->pipes);
     bool by_itself = wait_for_end(program);
     bool gone = sinks_gone(program);
     *ret_clean = stop(program, by_itself);
@@ -472,7 +499,7 @@ static enum exit_status talk(struct kx_config *config)
 
 int main(int argc, char **argv)
 {
-    struct program program = {.signal_fd = -1};
+    struct program program = {.signal_fd = -1, .display = {.notify = {.fd = -1}}};
     struct kx_error err;
     bool done = false;
     enum kx_code code = kx_config_load(argc, argv, &program.config, &done, &err);

@@ -4,7 +4,7 @@
  *   bench_encode [rounds]
  */
 #include "base/clock.h"
-#include "sinks/encode_json.h"
+#include "encode/json.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +24,7 @@ static size_t build(void *memory, unsigned i)
     struct kx_device *device = kx_builder_device(&builder, memory, RECORD_MAX);
     char mac[18];
     char key[34];
-    snprintf(mac, sizeof mac, "AA:BB:CC:00:%02X:%02X", i >> 8, i & 255);
+    snprintf(mac, sizeof mac, "AA:BB:CC:00:%02X:%02X", i >> 8 & 255, i & 255);
     snprintf(key, sizeof key, "4202770D00000000_%02X%02X00CCBBAA", i & 255, i >> 8);
     put_text(&builder, KX_F_MAC_ADDR, mac);
     put_text(&builder, KX_F_NAME, "Living room");

@@ -39,8 +39,10 @@ static _Atomic uint64_t log_lost;
 static enum kx_log_format log_format = KX_LOG_TEXT;
 static bool log_to_journal;
 
-/* Orders poll and write among our threads; guards no data. */
+/* Orders poll and write among our threads, and guards panel_lines. */
 static pthread_mutex_t log_turn = PTHREAD_MUTEX_INITIALIZER;
+/* How many lines of a panel stand below the cursor's way: 0 = none. */
+static unsigned panel_lines;
 
 /* systemd names the socket that it made; standard error may have been redirected since. */
 static bool is_journal(void)
@@ -184,17 +186,51 @@ static bool take_turn(void)
     return pthread_mutex_timedlock(&log_turn, &until) == 0;
 }
 
-static ssize_t write_if_room(const char *line, size_t length)
+/* POLLERR is a pipe whose reader left: to write would raise SIGPIPE. */
+static bool has_room(void)
 {
     struct pollfd standard_error = {.fd = STDERR_FILENO, .events = POLLOUT};
+    return poll(&standard_error, 1, 0) == 1 && standard_error.revents == POLLOUT;
+}
+
+/* Up to the panel's first line, and nothing from there on. The caller has the turn. */
+static void wipe_panel(void)
+{
+    char wipe[32];
+    if (panel_lines == 0)
+        return;
+    int length = snprintf(wipe, sizeof wipe, "\r\033[%uA\033[J", panel_lines);
+    if (write(STDERR_FILENO, wipe, (size_t)length) == length)
+        panel_lines = 0;
+}
+
+static ssize_t write_if_room(const char *line, size_t length)
+{
     if (!take_turn())
         return -1;
     ssize_t written = -1;
-    /* POLLERR is a pipe whose reader left: to write would raise SIGPIPE. */
-    if (poll(&standard_error, 1, 0) == 1 && standard_error.revents == POLLOUT)
+    if (has_room()) {
+        wipe_panel();
         written = write(STDERR_FILENO, line, length);
+    }
     pthread_mutex_unlock(&log_turn);
     return written;
+}
+
+void kx_log_panel(const char *text)
+{
+    size_t length = strlen(text);
+    unsigned lines = 0;
+    for (size_t i = 0; i < length; i++)
+        lines += text[i] == '\n';
+    if (!take_turn())
+        return;
+    if (has_room()) {
+        wipe_panel();
+        if (panel_lines == 0 && write(STDERR_FILENO, text, length) == (ssize_t)length)
+            panel_lines = lines;
+    }
+    pthread_mutex_unlock(&log_turn);
 }
 
 static void put_out(const char *line, size_t length)

@@ -44,6 +44,12 @@ void kx_log_limited(struct kx_log_limit *limit,
                     const char *format,
                     ...) __attribute__((format(printf, 5, 6)));
 
+/* A few lines that stay below the log on a terminal: they replace those before, a log line goes
+ * above them (and takes them away until the next call). text: lines that each end in a newline and
+ * fit the terminal's width, safe to be shown; "" = no panel any more. One thread, main. */
+enum { KX_LOG_PANEL_MAX = 8192 };
+void kx_log_panel(const char *text);
+
 /* Lines that could not be written. */
 uint64_t kx_log_lost(void);
 

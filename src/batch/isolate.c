@@ -74,7 +74,11 @@ bool kx_isolate_set_aside(struct kx_isolate *isolate,
     KX_ASSERT(isolate->depth > 0 && view->end - view->first == 1);
     KX_ASSERT(isolate->aside_count < KX_REJECTED_RUN);
     isolate->depth--;
-    isolate->aside[isolate->aside_count++] = view->first;
+    struct kx_isolate_aside *aside = &isolate->aside[isolate->aside_count++];
+    aside->slot = view->first;
+    snprintf(aside->reason, sizeof aside->reason, "%s",
+             view->reason[0] != '\0' ? view->reason : kx_code_name(err->code));
+    memcpy(aside->text, err->text, sizeof aside->text);
     isolate->err = *err;
     reason_of(isolate->reason, view, err);
     isolate->run++;

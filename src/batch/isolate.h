@@ -25,6 +25,13 @@
 
 enum { KX_REJECTED_RUN = 50, KX_REJECTED_WHOLE = 10, KX_ISOLATE_DEPTH = 34 };
 
+/* A refused record that may be a bad one, and what was said of it. */
+struct kx_isolate_aside {
+    uint32_t slot;
+    char reason[KX_REASON_MAX]; /* the far end's word, or our own for the code */
+    char text[KX_ERROR_TEXT_MAX];
+};
+
 struct kx_isolate {
     struct kx_isolate_view {
         uint32_t first, end;
@@ -33,7 +40,7 @@ struct kx_isolate {
     uint32_t run;                   /* records refused running, of one reason */
     char reason[KX_ERROR_TEXT_MAX]; /* of the run */
     struct kx_error err;            /* of the run's last record */
-    uint32_t aside[KX_REJECTED_RUN];
+    struct kx_isolate_aside aside[KX_REJECTED_RUN];
     uint32_t aside_count;
 };
 

@@ -50,7 +50,7 @@ struct kx_pipe {
     enum kx_sink_state logged_state;
     uint64_t lines_until_ns;
     unsigned lines;
-    struct kx_log_limit condemned_limit;
+    struct kx_log_limit condemned_limit, letters_limit;
     /* What the worker's loop has logged. */
     bool logged_pressure;
     struct kx_log_limit pressure_limit;
@@ -119,10 +119,15 @@ static void log_sender(struct kx_pipe *pipe, uint64_t now_ns)
         kx_log(KX_LOG_ERROR, pipe->component,
                "cannot be opened with the changed settings and goes on with the old ones: %s",
                report->reopen_err->text);
+    if (report->letters_err != NULL)
+        kx_log_limited(&pipe->letters_limit, now_ns, KX_LOG_ERROR, pipe->component,
+                       "refused records are dropped until this is mended: %s",
+                       report->letters_err->text);
     if (report->condemned > 0)
         kx_log_limited(&pipe->condemned_limit, now_ns, KX_LOG_WARNING, pipe->component,
-                       "%" PRIu32 " records refused for good, the last one: %s", report->condemned,
-                       report->err->text);
+                       "%" PRIu32 " records refused for good, %" PRIu32
+                       " of them kept as dead letters, the last one: %s",
+                       report->condemned, report->kept, report->err->text);
     if (report->called && kx_log_enabled(KX_LOG_DEBUG))
         kx_log(KX_LOG_DEBUG, pipe->component,
                "batch %" PRIu64 ": %" PRIu32 " records %s in %.1f ms, %" PRIu32

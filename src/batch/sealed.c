@@ -70,6 +70,11 @@ uint32_t kx_sealed_settle_done(struct kx_sealed *sealed, struct kx_counters *cou
     return delivered;
 }
 
+bool kx_sealed_settled(const struct kx_sealed *sealed, uint32_t slot)
+{
+    return (sealed->store.settled[slot / BITS] >> (slot % BITS) & 1) != 0;
+}
+
 bool kx_sealed_settle(struct kx_sealed *sealed,
                       uint32_t slot,
                       struct kx_counters *counters,

@@ -38,6 +38,8 @@ bool kx_sealed_settle(struct kx_sealed *sealed,
                       uint32_t slot,
                       struct kx_counters *counters,
                       enum kx_counter end);
+/* Whether the record has come to its end. */
+bool kx_sealed_settled(const struct kx_sealed *sealed, uint32_t slot);
 /* Settles whatever is left as `end`: the batch is over. Returns how many. */
 uint32_t
 kx_sealed_settle_rest(struct kx_sealed *sealed, struct kx_counters *counters, enum kx_counter end);

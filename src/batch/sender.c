@@ -3,6 +3,7 @@
 
 #include "base/backoff.h"
 #include "base/clock.h"
+#include "batch/deadletter.h"
 #include "batch/isolate.h"
 #include "config/reload.h"
 #include <stdatomic.h>
@@ -29,6 +30,9 @@ struct kx_sender {
     bool reopen_later;             /* the present batch comes first */
     struct kx_error reopen_err;
     struct kx_isolate isolate;
+    struct kx_dead_letters *letters; /* NULL = none are kept */
+    bool letters_failed;             /* and it was said */
+    struct kx_error letters_err;
     struct kx_backoff backoff;
     uint64_t begun;         /* sequence of the batch that isolate is about */
     uint64_t not_before_ns; /* the next call's earliest time; 0 = now */
@@ -69,8 +73,12 @@ enum kx_code kx_sender_create(struct kx_sender **ret_sender,
     atomic_init(&sender->reopen, NULL);
     atomic_init(&sender->alive, UINT64_MAX);
     snprintf(sender->status.name, sizeof sender->status.name, "%s", params->sink->name);
-    enum kx_code code = params->ops->open(params->sink, &sender->params.env, &sender->self, err);
+    enum kx_code code =
+        kx_dead_letters_create(&sender->letters, params->sink, params->env.counters, err);
+    if (code == KX_OK)
+        code = params->ops->open(params->sink, &sender->params.env, &sender->self, err);
     if (code != KX_OK) {
+        kx_dead_letters_destroy(sender->letters);
         free(sender);
         return code;
     }
@@ -92,6 +100,7 @@ void kx_sender_destroy(struct kx_sender *sender)
     if (sender == NULL)
         return;
     kx_sender_close(sender);
+    kx_dead_letters_destroy(sender->letters);
     kx_sink_config_destroy(sender->config);
     kx_sink_config_destroy(atomic_load_explicit(&sender->reopen, memory_order_relaxed));
     free(sender);
@@ -180,22 +189,54 @@ static uint32_t settle_done(struct kx_sender *sender, struct kx_sealed *first)
     return settled;
 }
 
-/* The one place where a record is given up because the far end refuses it. */
-static void condemn(struct kx_sender *sender, struct kx_sealed *sealed, uint32_t slot)
+/* Writes what is set aside as dead letters, in its order. Returns how many of them are kept. */
+static uint32_t keep_letters(struct kx_sender *sender,
+                             const struct kx_sealed *sealed,
+                             uint64_t now_ns,
+                             int64_t wall_ns)
 {
-    if (!kx_sealed_settle(sealed, slot, sender->params.env.counters, KX_C_SENDER_DROPPED_REJECTED))
-        return;
-    kx_queue_settled(sender->params.queue, 1);
-    kx_queue_lose(sender->params.queue, kx_store_record(&sealed->store, slot));
-    sender->report.condemned++;
-    sender->report.err = &sender->isolate.err;
+    const struct kx_isolate *isolate = &sender->isolate;
+    struct kx_dead_letter letters[KX_REJECTED_RUN];
+    for (uint32_t i = 0; i < isolate->aside_count; i++)
+        letters[i] = (struct kx_dead_letter){
+            .record = kx_store_record(&sealed->store, isolate->aside[i].slot),
+            .reason = isolate->aside[i].reason,
+            .text = isolate->aside[i].text};
+    /* A disk may take as long as a sink. */
+    atomic_store_explicit(&sender->alive, now_ns + CALL_NS + ALIVE_NS, memory_order_relaxed);
+    uint32_t kept = kx_dead_letters_write(sender->letters, letters, isolate->aside_count, wall_ns,
+                                          &sender->letters_err);
+    bool failed = sender->letters != NULL && kept < isolate->aside_count;
+    if (failed && !sender->letters_failed)
+        sender->report.letters_err = &sender->letters_err;
+    sender->letters_failed = failed;
+    return kept;
 }
 
-static void condemn_aside(struct kx_sender *sender, struct kx_sealed *sealed)
+/* The one place where records are given up because the far end refuses them. */
+static void
+condemn_aside(struct kx_sender *sender, struct kx_sealed *sealed, uint64_t now_ns, int64_t wall_ns)
 {
-    for (uint32_t i = 0; i < sender->isolate.aside_count; i++)
-        condemn(sender, sealed, sender->isolate.aside[i]);
-    sender->isolate.aside_count = 0;
+    struct kx_isolate *isolate = &sender->isolate;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < isolate->aside_count; i++) /* but for those confirmed after all */
+        if (!kx_sealed_settled(sealed, isolate->aside[i].slot))
+            isolate->aside[count++] = isolate->aside[i];
+    isolate->aside_count = count;
+    if (count == 0)
+        return;
+    uint32_t kept = keep_letters(sender, sealed, now_ns, wall_ns);
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t slot = isolate->aside[i].slot;
+        kx_sealed_settle(sealed, slot, sender->params.env.counters,
+                         i < kept ? KX_C_DEAD_LETTERED : KX_C_SENDER_DROPPED_REJECTED);
+        kx_queue_lose(sender->params.queue, kx_store_record(&sealed->store, slot));
+    }
+    kx_queue_settled(sender->params.queue, count);
+    sender->report.condemned += count;
+    sender->report.kept += kept;
+    sender->report.err = &isolate->err;
+    isolate->aside_count = 0;
 }
 
 static void discard_from_now(struct kx_sender *sender, enum kx_counter discard_as)
@@ -310,7 +351,7 @@ rejected(struct kx_sender *sender, struct kx_sealed *sealed, uint64_t now_ns, in
         return;
     }
     if (!kx_isolate_same(&sender->isolate, &sender->view, &sender->err)) {
-        condemn_aside(sender, sealed);
+        condemn_aside(sender, sealed, now_ns, wall_ns);
         kx_isolate_end_run(&sender->isolate);
     }
     if (kx_isolate_set_aside(&sender->isolate, &sender->view, &sender->err))
@@ -340,7 +381,7 @@ static void conclude_delivery(struct kx_sender *sender,
         sender->status.last_delivery_ns = wall_ns;
         sender->board_stale = true;
         /* It takes records: those set aside are bad ones. */
-        condemn_aside(sender, sealed);
+        condemn_aside(sender, sealed, now_ns, wall_ns);
         kx_isolate_end_run(&sender->isolate);
     }
     learn_bytes_max(sender, sender->view.bytes_max);
@@ -436,7 +477,7 @@ deliver(struct kx_sender *sender, struct kx_sealed *sealed, uint64_t now_ns, int
             hold_all(sender, sealed, now_ns, wall_ns);
             return;
         }
-        condemn_aside(sender, sealed);
+        condemn_aside(sender, sealed, now_ns, wall_ns);
         finish_batch(sender, sealed);
         return;
     }
@@ -486,15 +527,24 @@ static void reopen(struct kx_sender *sender, const struct kx_sealed *first)
     if (config == NULL)
         return;
     void *self = NULL;
+    struct kx_dead_letters *letters = NULL;
+    const struct kx_sink_env *env = &sender->params.env;
     sender->reopen_err = (struct kx_error){0};
-    if (sender->params.ops->open(config, &sender->params.env, &self, &sender->reopen_err) !=
-        KX_OK) {
+    enum kx_code code =
+        kx_dead_letters_create(&letters, config, env->counters, &sender->reopen_err);
+    if (code == KX_OK)
+        code = sender->params.ops->open(config, env, &self, &sender->reopen_err);
+    if (code != KX_OK) {
+        kx_dead_letters_destroy(letters);
         kx_sink_config_destroy(config);
         sender->report.reopen_err = &sender->reopen_err;
         return;
     }
     sender->params.ops->close(sender->self);
+    kx_dead_letters_destroy(sender->letters);
     kx_sink_config_destroy(sender->config);
+    sender->letters = letters;
+    sender->letters_failed = false;
     sender->self = self;
     sender->config = config;
     sender->not_before_ns = 0;

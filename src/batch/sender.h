@@ -4,11 +4,11 @@
  *   KX_SENT      settled as delivered
  *   KX_RETRY     again after a capped, jittered wait, or as long as the sink said
  *   KX_HOLD      again each 60 s, on a poke, or once when the program stops
- *   KX_REJECTED  cut in halves until the bad records are alone (isolate.h); all refused = a hold
- *   KX_GONE      over: everything now and later is dropped, counted sink_gone
- * What was confirmed is never sent again and never counted twice. A stop gives until the flush
- * deadline: waits end, a hold is tried once more, and what is left then, or is still held, is
- * counted undelivered_at_stop.
+ *   KX_REJECTED  cut in halves until the bad records are alone (isolate.h): these become dead
+ *                letters (deadletter.h), or are dropped where none can be kept; all refused = a
+ * hold KX_GONE      over: everything now and later is dropped, counted sink_gone What was confirmed
+ * is never sent again and never counted twice. A stop gives until the flush deadline: waits end, a
+ * hold is tried once more, and what is left then, or is still held, is counted undelivered_at_stop.
  *
  * A reload may want the sink opened anew (kx_sender_reopen). That is done between two batches: a
  * sink may have begun the present one, half a line of it say. A held sink is opened anew at once,
@@ -59,12 +59,14 @@ struct kx_sender_report {
     uint32_t records;
     uint32_t delivered;
     uint64_t took_ns;
-    uint64_t age_ns;                   /* since the batch's oldest record came */
-    uint64_t wait_ns;                  /* before the next try; 0 = none */
-    bool reopened;                     /* the sink was closed and opened */
-    const struct kx_error *reopen_err; /* it could not be, and goes on as it was; NULL = could */
-    uint32_t condemned;                /* records given up as rejected */
-    const struct kx_error *err;        /* of the call, or of the condemned records; NULL = none */
+    uint64_t age_ns;                    /* since the batch's oldest record came */
+    uint64_t wait_ns;                   /* before the next try; 0 = none */
+    bool reopened;                      /* the sink was closed and opened */
+    const struct kx_error *reopen_err;  /* it could not be, and goes on as it was; NULL = could */
+    uint32_t condemned;                 /* records given up as rejected, */
+    uint32_t kept;                      /* of these, kept as dead letters */
+    const struct kx_error *letters_err; /* they could not be, and could the time before; or NULL */
+    const struct kx_error *err;         /* of the call, or of the condemned records; NULL = none */
 };
 
 /* Opens the sink. params is copied; what it points to is borrowed for the sender's life. */

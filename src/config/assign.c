@@ -274,7 +274,7 @@ enum kx_code kx_options_assign_defaults(enum kx_scope scope, void *object, struc
             continue;
         if (option->kind == KX_OPTION_SECTION)
             code = kx_options_assign_defaults(option->child, kx_option_member(option, object), err);
-        else if (option->fallback != NULL)
+        if (option->fallback != NULL && code == KX_OK)
             code = kx_option_assign(option, object, option->fallback, err);
         if (code != KX_OK)
             return code;

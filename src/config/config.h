@@ -161,6 +161,13 @@ struct kx_mqtt_config {
     struct kx_presence_config presence;
 };
 
+/* Where records go that the far end can never take. */
+struct kx_dead_letter_config {
+    bool on;    /* first: `dead_letter: off` is short for it */
+    char *path; /* NULL = there is no place: no home */
+    uint64_t bytes;
+};
+
 enum kx_sink_type { KX_SINK_CONSOLE, KX_SINK_SQLITE, KX_SINK_MQTT, KX_SINK_TYPES };
 
 struct kx_sink_config {
@@ -170,6 +177,7 @@ struct kx_sink_config {
     struct kx_batch_config batch;
     struct kx_filter_config filter;
     struct kx_delta_config delta;
+    struct kx_dead_letter_config dead_letter;
     enum kx_compat compat;
     enum kx_mac_case mac_case;
     struct kx_strings fields; /* names of what leaves the program; none = all */
@@ -185,6 +193,15 @@ struct kx_sink_config {
         char *path;
     } sqlite;
     struct kx_mqtt_config mqtt;
+};
+
+/* enum kx_log_level's words, and one more. */
+enum kx_log_choice {
+    KX_LOG_CHOICE_ERROR,
+    KX_LOG_CHOICE_WARNING,
+    KX_LOG_CHOICE_INFO,
+    KX_LOG_CHOICE_DEBUG,
+    KX_LOG_CHOICE_AUTO,
 };
 
 /* What a replayed frame counts as received at. */
@@ -228,7 +245,10 @@ struct kx_config {
     uint64_t duration_ns; /* 0 = until a signal */
     uint64_t ring_bytes;
     uint32_t max_devices;
-    enum kx_log_level log_level;
+    enum kx_log_choice log_choice; /* as asked for */
+    enum kx_log_level log_level;   /* what follows from it */
+    bool no_progress;
+    bool progress; /* standard error is a terminal for the progress view */
     enum kx_log_format log_format;
     struct kx_strings warnings; /* lines for the log, once it is configured */
 };

@@ -70,6 +70,18 @@ static void describe_source(const struct kx_source_config *source, struct kx_buf
     kx_buf_text(out, source->tls.insecure ? ", TLS UNVERIFIED\n" : "\n");
 }
 
+static void describe_letters(const struct kx_dead_letter_config *letters, struct kx_buf *out)
+{
+    if (!letters->on) {
+        kx_buf_text(out, ", no dead letters");
+    } else if (letters->path == NULL) {
+        kx_buf_text(out, ", NO PLACE FOR DEAD LETTERS: give dead_letter.path");
+    } else {
+        kx_buf_text(out, ", dead letters in ");
+        append_safe(out, letters->path);
+    }
+}
+
 static void describe_sink(const struct kx_sink_config *sink, struct kx_buf *out)
 {
     char words[KX_VALUE_TEXT_MAX];
@@ -120,6 +132,7 @@ static void describe_sink(const struct kx_sink_config *sink, struct kx_buf *out)
     kx_buf_printf(out, ", batches of %u records, %s", (unsigned)sink->batch.records,
                   kx_value_size_text(sink->batch.bytes, words));
     append_duration(out, " or ", sink->batch.interval_ns);
+    describe_letters(&sink->dead_letter, out);
     kx_buf_byte(out, '\n');
 }
 
@@ -133,7 +146,7 @@ void kx_config_describe(const struct kx_config *config, struct kx_buf *out)
     kx_buf_printf(
         out, ": ring %s, %u devices at most, log level %s as %s\n",
         kx_value_size_text(config->ring_bytes, words), (unsigned)config->max_devices,
-        word_of(KX_SCOPE_LOG, offsetof(struct kx_config, log_level), config->log_level),
+        word_of(KX_SCOPE_LOG, offsetof(struct kx_config, log_choice), config->log_level),
         word_of(KX_SCOPE_LOG, offsetof(struct kx_config, log_format), config->log_format));
     if (config->capture.path != NULL) {
         kx_buf_text(out, "capture to ");

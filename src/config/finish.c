@@ -5,8 +5,10 @@
 
 #include "config/broker.h"
 #include "config/kinds.h"
+#include "config/state.h"
 #include "config/url.h"
 #include "config/value.h"
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,6 +88,20 @@ name_sink(const struct kx_config *config, struct kx_sink_config *sink, struct kx
         snprintf(name, sizeof name, "%s-%u", kx_sink_type_name(sink->type), i);
     sink->name = strdup(name);
     return sink->name == NULL ? no_memory(err) : KX_OK;
+}
+
+static enum kx_code place_letters(struct kx_sink_config *sink, struct kx_error *err)
+{
+    if (sink->dead_letter.path != NULL)
+        return KX_OK;
+    return kx_state_path(sink->name, ".dead-letter.ndjson", &sink->dead_letter.path, err);
+}
+
+/* Whether two sinks would write one file of dead letters. */
+static bool share_letters(const struct kx_sink_config *a, const struct kx_sink_config *b)
+{
+    return a->dead_letter.on && b->dead_letter.on && a->dead_letter.path != NULL &&
+           b->dead_letter.path != NULL && strcmp(a->dead_letter.path, b->dead_letter.path) == 0;
 }
 
 static enum kx_code
@@ -278,6 +294,13 @@ static enum kx_code check_sink(struct kx_config *config, size_t at, struct kx_er
                          sink->name, other->line);
             return at_line(config, sink->line, err);
         }
+        if (share_letters(sink, other)) {
+            kx_error_set(err, KX_ERR_CONFIG, 0,
+                         "the sinks '%s' and '%s' write the same dead letters %s: give each its "
+                         "own dead_letter.path",
+                         other->name, sink->name, sink->dead_letter.path);
+            return at_line(config, sink->line, err);
+        }
         if (sink->type == KX_SINK_SQLITE && other->type == KX_SINK_SQLITE &&
             strcmp(sink->sqlite.path, other->sqlite.path) == 0) {
             kx_error_set(err, KX_ERR_CONFIG, 0,
@@ -302,6 +325,30 @@ static void settle_payload(struct kx_sink_config *sink)
         sink->delta.mode = KX_DELTA_FIELDS;
 }
 
+static bool writes_to_terminal(const struct kx_config *config)
+{
+    for (size_t i = 0; i < config->sink_count; i++)
+        if (config->sinks[i].type == KX_SINK_CONSOLE)
+            return isatty(STDOUT_FILENO) == 1;
+    return false;
+}
+
+/* Whoever asked for a level wants a log, and devices that scroll leave no place for anything else.
+ */
+static void settle_log(struct kx_config *config)
+{
+    bool runs = config->command == KX_COMMAND_RUN || config->command == KX_COMMAND_REPLAY;
+    config->progress = runs && !config->no_progress && config->log_choice == KX_LOG_CHOICE_AUTO &&
+                       config->log_format == KX_LOG_TEXT && isatty(STDERR_FILENO) == 1 &&
+                       !writes_to_terminal(config);
+    if (config->log_choice == KX_LOG_CHOICE_AUTO)
+        config->log_level = config->progress ? KX_LOG_WARNING : KX_LOG_INFO;
+    else
+        config->log_level = (enum kx_log_level)config->log_choice;
+}
+
+static_assert((int)KX_LOG_CHOICE_DEBUG == (int)KX_LOG_DEBUG, "the same order");
+
 /* The ring wants a power of two. */
 static uint64_t round_up(uint64_t bytes)
 {
@@ -321,6 +368,8 @@ enum kx_code kx_config_finish(struct kx_config *config, struct kx_error *err)
     for (size_t i = 0; i < config->sink_count && code == KX_OK; i++)
         code = name_sink(config, &config->sinks[i], err);
     for (size_t i = 0; i < config->sink_count && code == KX_OK; i++)
+        code = place_letters(&config->sinks[i], err);
+    for (size_t i = 0; i < config->sink_count && code == KX_OK; i++)
         code = check_sink(config, i, err);
     for (size_t i = 0; i < config->sink_count && code == KX_OK; i++) {
         settle_age(config, &config->sinks[i]);
@@ -328,5 +377,6 @@ enum kx_code kx_config_finish(struct kx_config *config, struct kx_error *err)
         code = warn_of_delta(config, &config->sinks[i], err);
     }
     config->ring_bytes = round_up(config->ring_bytes);
+    settle_log(config);
     return code;
 }

@@ -42,6 +42,7 @@ enum kx_scope {
     KX_SCOPE_FILTER,
     KX_SCOPE_GEOFENCE,
     KX_SCOPE_DELTA,
+    KX_SCOPE_DEAD_LETTER,
     KX_SCOPE_HISTORY,
     KX_SCOPES,
 };

@@ -38,6 +38,7 @@ extern const char *const kx_sink_types[];
 #define IN_FILTER(member) MEMBER(struct kx_filter_config, member)
 #define IN_FENCE(member) MEMBER(struct kx_geofence_config, member)
 #define IN_DELTA(member) MEMBER(struct kx_delta_config, member)
+#define IN_DEAD_LETTER(member) MEMBER(struct kx_dead_letter_config, member)
 #define IN_HISTORY(member) MEMBER(struct kx_history_config, member)
 #define IN_PRESENCE(member) MEMBER(struct kx_presence_config, member)
 #define MEMBER(type, member)                                                                       \

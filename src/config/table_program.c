@@ -5,7 +5,7 @@
 
 #include "config/check.h"
 
-static const char *const levels[] = {"error", "warning", "info", "debug", NULL};
+static const char *const levels[] = {"error", "warning", "info", "debug", "auto", NULL};
 static const char *const log_formats[] = {"text", "json", NULL};
 static const char *const times[] = {"recorded", "now", NULL};
 
@@ -145,6 +145,13 @@ static const struct kx_option rows[] = {
      IN_CONFIG(once),
      .commands = 1u << KX_COMMAND_RUN,
      .help = "Ask each Kismet once for all its devices, deliver them, end"},
+    {.flag = "no-progress",
+     .kind = KX_OPTION_BOOL,
+     .scope = KX_SCOPE_TOP,
+     .group = KX_GROUP_PROGRAM,
+     IN_CONFIG(no_progress),
+     .commands = 1u << KX_COMMAND_RUN | 1u << KX_COMMAND_REPLAY,
+     .help = "On a terminal, log as elsewhere instead of showing how each sink goes"},
     {.flag = "duration",
      .arg = "TIME",
      .kind = KX_OPTION_DURATION,
@@ -162,11 +169,11 @@ static const struct kx_option rows[] = {
      .kind = KX_OPTION_CHOICE,
      .scope = KX_SCOPE_LOG,
      .group = KX_GROUP_PROGRAM,
-     IN_CONFIG(log_level),
+     IN_CONFIG(log_choice),
      .reload = KX_RELOAD_LIVE,
      .choices = levels,
-     .fallback = "info",
-     .help = "The least serious lines to log"},
+     .fallback = "auto",
+     .help = "The least serious lines to log; auto: warning below a progress view, else info"},
     {.key = "format",
      .flag = "log-format",
      .arg = "FORMAT",

@@ -4,9 +4,12 @@
 #include "config/table.h"
 
 #include "config/check.h"
+#include <assert.h>
 
 static const char *const compats[] = {"none", "script", NULL};
 static const char *const mac_cases[] = {"upper", "lower", NULL};
+
+static_assert(offsetof(struct kx_dead_letter_config, on) == 0, "dead_letter: off sets it");
 
 static const struct kx_option rows[] = {
     {.key = "name",
@@ -71,6 +74,15 @@ static const struct kx_option rows[] = {
      .child = KX_SCOPE_BATCH,
      IN_SINK(batch),
      .help = "When records are sent: whichever comes first"},
+    {.key = "dead_letter",
+     .kind = KX_OPTION_SECTION,
+     .scope = KX_SCOPE_SINK,
+     .child = KX_SCOPE_DEAD_LETTER,
+     IN_SINK(dead_letter),
+     .reload = KX_RELOAD_REOPEN,
+     .shorthand = true,
+     .fallback = "on",
+     .help = "Keep records that the far end can never take in a file, or off"},
     {.key = "records",
      .flag = "batch-records",
      .arg = "COUNT",
@@ -101,5 +113,20 @@ static const struct kx_option rows[] = {
      .min = 10 * MS,
      .max = HOUR,
      .help = "Send at the latest after this time"},
+    {.key = "path",
+     .kind = KX_OPTION_PATH,
+     .scope = KX_SCOPE_DEAD_LETTER,
+     IN_DEAD_LETTER(path),
+     .fallback_words = "NAME.dead-letter.ndjson in $STATE_DIRECTORY or "
+                       "~/.local/state/kismet-export",
+     .help = "That file; the one before it is FILE.1"},
+    {.key = "bytes",
+     .kind = KX_OPTION_SIZE,
+     .scope = KX_SCOPE_DEAD_LETTER,
+     IN_DEAD_LETTER(bytes),
+     .min = MIB,
+     .max = GIB,
+     .fallback = "16MiB",
+     .help = "Its size at most; then it becomes FILE.1, whose letters are lost"},
 };
 const struct kx_option_rows kx_rows_sink = KX_OPTION_ROWS(rows);

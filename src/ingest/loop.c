@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 enum { WAIT_MS_MAX = 1000 };
+#define ALIVE_NS (5 * KX_NS_PER_S) /* grace above what a turn may wait */
 
 struct kx_loop_news {
     size_t count; /* the start's sources */
@@ -39,6 +40,7 @@ struct kx_loop {
     struct curl_waitfd *fds; /* room for every source and the ring's wake-up */
     size_t *fd_counts;       /* of each source in this turn */
     _Atomic bool stop;
+    _Atomic uint64_t alive; /* a gauge for the watchdog; nothing hangs on it: relaxed */
     _Atomic(struct kx_loop_news *) news; /* from main; who takes the pointer owns it */
     int ended_fd;
     bool complete; /* written by the thread, read after the join */
@@ -103,6 +105,7 @@ enum kx_code kx_loop_create(struct kx_loop **ret_loop,
     struct kx_loop *loop = calloc(1, sizeof(*loop));
     if (loop == NULL)
         return kx_error_set(err, KX_ERR_NOMEM, 0, "no memory for the ingest");
+    atomic_init(&loop->alive, UINT64_MAX);
     loop->config = config;
     loop->ring = ring;
     loop->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -272,6 +275,8 @@ static void *run(void *context)
     struct kx_loop *loop = context;
     while (!atomic_load_explicit(&loop->stop, memory_order_acquire)) {
         uint64_t now_ns = kx_clock_boot_ns();
+        uint64_t alive_ns = now_ns + WAIT_MS_MAX * KX_NS_PER_MS + ALIVE_NS;
+        atomic_store_explicit(&loop->alive, alive_ns, memory_order_relaxed);
         take_news(loop, now_ns);
         uint64_t next_ns = tick(loop, now_ns);
         if (transfer(loop))
@@ -280,12 +285,18 @@ static void *run(void *context)
             break;
         wait_and_read(loop, next_ns, now_ns);
     }
+    atomic_store_explicit(&loop->alive, UINT64_MAX, memory_order_relaxed);
     kx_recorder_finish(loop->recorder);
     kx_ring_close(loop->ring);
     uint64_t one = 1;
     ssize_t written = write(loop->ended_fd, &one, sizeof(one));
     (void)written; /* an eventfd of ours that nobody filled takes a 1 */
     return NULL;
+}
+
+uint64_t kx_loop_alive_ns(const struct kx_loop *loop)
+{
+    return atomic_load_explicit(&loop->alive, memory_order_relaxed);
 }
 
 enum kx_code kx_loop_start(struct kx_loop *loop, struct kx_error *err)

@@ -10,8 +10,8 @@
 #include "sinks/console.h"
 #include "base/clock.h"
 #include "base/text.h"
-#include "sinks/encode_json.h"
-#include "sinks/encode_mac.h"
+#include "encode/json.h"
+#include "encode/mac.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>

@@ -11,8 +11,8 @@
 
 #include "base/buf.h"
 #include "config/config.h"
+#include "encode/json.h"
 #include "record/record.h"
-#include "sinks/encode_json.h"
 
 enum { KX_MQTT_PAYLOAD_MAX = 1 << 20, KX_MQTT_LIST_BYTES = 128 << 10 };
 

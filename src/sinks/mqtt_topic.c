@@ -2,7 +2,7 @@
 #include "sinks/mqtt_topic.h"
 
 #include "base/text.h"
-#include "sinks/encode_mac.h"
+#include "encode/mac.h"
 #include <stdio.h>
 #include <string.h>
 

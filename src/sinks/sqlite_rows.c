@@ -5,7 +5,7 @@
 #include "sinks/sqlite_rows.h"
 #include "base/buf.h"
 #include "base/clock.h"
-#include "sinks/encode_mac.h"
+#include "encode/mac.h"
 #include <inttypes.h>
 #include <string.h>
 

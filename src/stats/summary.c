@@ -4,31 +4,31 @@
 #include "base/clock.h"
 #include <string.h>
 
-/* 1234567 as "1,234,567". */
-static void grouped(struct kx_buf *out, uint64_t value)
+const char *kx_summary_number(uint64_t value, char out[KX_SUMMARY_NUMBER_MAX])
 {
-    char digits[20];
-    size_t count = 0;
+    size_t at = KX_SUMMARY_NUMBER_MAX;
+    size_t digits = 0;
+    out[--at] = '\0';
     do {
-        digits[count++] = (char)('0' + value % 10);
+        if (digits > 0 && digits % 3 == 0)
+            out[--at] = ',';
+        out[--at] = (char)('0' + value % 10);
         value /= 10;
+        digits++;
     } while (value > 0);
-    while (count-- > 0) {
-        kx_buf_byte(out, digits[count]);
-        if (count > 0 && count % 3 == 0)
-            kx_buf_byte(out, ',');
-    }
+    return out + at;
 }
 
 void kx_summary_write(struct kx_buf *out, const struct kx_summary *summary)
 {
+    char number[KX_SUMMARY_NUMBER_MAX];
     double seconds = (double)summary->runtime_ns / 1e9;
     kx_buf_text(out, "=== Kismet Export Statistics ===\n");
     kx_buf_printf(out, "Runtime: %.1f seconds\n", seconds);
     kx_buf_text(out, "Devices processed: ");
-    grouped(out, summary->devices);
+    kx_buf_text(out, kx_summary_number(summary->devices, number));
     kx_buf_text(out, "\nAlerts processed: ");
-    grouped(out, summary->events);
+    kx_buf_text(out, kx_summary_number(summary->events, number));
     kx_buf_printf(out, "\nProcessing rate: %.2f devices/second\n",
                   seconds > 0 ? (double)summary->devices / seconds : 0.0);
     kx_buf_text(out, "Last update: ");

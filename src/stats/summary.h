@@ -16,6 +16,10 @@ struct kx_summary {
     int64_t last_update_ns; /* wall clock of the newest of them; 0 = none came */
 };
 
+enum { KX_SUMMARY_NUMBER_MAX = 28 };
+/* 1234567 as "1,234,567", somewhere in out. */
+const char *kx_summary_number(uint64_t value, char out[KX_SUMMARY_NUMBER_MAX]);
+
 void kx_summary_write(struct kx_buf *out, const struct kx_summary *summary);
 
 #endif

@@ -2,7 +2,7 @@
  * Records in, the bytes of their JSON out.
  */
 #include "golden.h"
-#include "sinks/encode_json.h"
+#include "encode/json.h"
 #include <math.h>
 #include <time.h>
 

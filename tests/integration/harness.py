@@ -40,6 +40,7 @@ class Process:
         self.stderr_path = self.directory / f"{name}.stderr"
         self.stdout_path = self.directory / f"{name}.stdout"
         environment = {k: v for k, v in os.environ.items() if not k.startswith("KISMET_")}
+        environment["STATE_DIRECTORY"] = str(self.directory)  # no test writes into a home
         environment.update(env or {})
         with open(self.stderr_path, "wb") as err, open(self.stdout_path, "wb") as out:
             self.process = subprocess.Popen(

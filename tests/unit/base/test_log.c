@@ -463,9 +463,33 @@ static void test_threads(void **state)
     assert_true(written > 0);
 }
 
+/* The screen after a log line: the panel is gone, and comes back below it. */
+static void a_panel_stays_below_the_log(void **state)
+{
+    char text[CAUGHT_MAX];
+    (void)state;
+    catch_pipe();
+    kx_log_panel("a\nb\n");
+    kx_log_panel("c\nd\ne\n");
+    kx_log(KX_LOG_INFO, "main", "hello");
+    kx_log_panel("f\n");
+    kx_log_panel("");
+    kx_log(KX_LOG_INFO, "main", "the end");
+    catch_stop(text);
+    static const char first[] = "a\nb\n\r\033[2A\033[Jc\nd\ne\n\r\033[3A\033[J";
+    assert_memory_equal(text, first, sizeof first - 1);
+    const char *rest = text + sizeof first - 1;
+    expect_time(rest);
+    static const char second[] = " info main: hello\nf\n\r\033[1A\033[J";
+    assert_memory_equal(rest + TIME_LENGTH, second, sizeof second - 1);
+    rest += TIME_LENGTH + sizeof second - 1;
+    assert_string_equal(rest + TIME_LENGTH, " info main: the end\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(a_panel_stays_below_the_log, defaults),
         cmocka_unit_test_setup(test_text_line, defaults),
         cmocka_unit_test_setup(test_json_line, defaults),
         cmocka_unit_test_setup(test_levels, defaults),

@@ -19,7 +19,9 @@ static struct kx_board *board;
 static struct kx_sender *sender;
 static uint64_t now_ns, sequence;
 static uint64_t pushed;
-static uint32_t condemned; /* by the reports */
+static uint32_t condemned;  /* by the reports */
+static uint32_t complaints; /* of the reports about dead letters that cannot be kept */
+static struct kx_dead_letter_config dead_letter; /* of the sink; set it before setup */
 
 /* Whether `what` signals the sender when it is about to sleep. */
 static inline bool signals_sender(void (*what)(void))
@@ -38,10 +40,11 @@ static inline int setup(void **state)
     static char name[] = "db";
     static struct kx_sink_config sink = {.name = name};
     static struct kx_config config;
+    sink.dead_letter = dead_letter;
     fake_reset();
     fake_ops.idle = NULL;
     now_ns = S(1000);
-    sequence = pushed = condemned = 0;
+    sequence = pushed = condemned = complaints = 0;
     assert_int_equal(kx_wake_create(&worker_wake, NULL), KX_OK);
     assert_int_equal(kx_wake_create(&sender_wake, NULL), KX_OK);
     assert_int_equal(kx_queue_create(&queue, worker_wake, sender_wake, NULL), KX_OK);
@@ -113,6 +116,7 @@ static inline uint64_t run(void)
         enum kx_step step = kx_sender_step(sender, now_ns, (int64_t)now_ns, &until_ns);
         const struct kx_sender_report *report = kx_sender_report(sender);
         condemned += report->condemned;
+        complaints += report->letters_err != NULL;
         if (report->condemned > 0)
             assert_non_null(strstr(report->err->text, "refused"));
         if (step == KX_STEP_END)
@@ -148,10 +152,12 @@ expect_account(uint64_t delivered, uint64_t rejected, uint64_t stopped, uint64_t
     assert_int_equal(count_of(KX_C_SENDER_DROPPED_REJECTED), rejected);
     assert_int_equal(count_of(KX_C_SENDER_DROPPED_STOP), stopped);
     assert_int_equal(kx_queue_pending(queue), pending);
-    assert_int_equal(delivered + rejected + stopped + count_of(KX_C_SENDER_DROPPED_GONE) + pending,
+    uint64_t kept = count_of(KX_C_DEAD_LETTERED);
+    assert_int_equal(delivered + rejected + kept + stopped + count_of(KX_C_SENDER_DROPPED_GONE) +
+                         pending,
                      pushed);
     assert_int_equal(fake.taken_count, delivered);
-    assert_int_equal(condemned, rejected);
+    assert_int_equal(condemned, rejected + kept);
     uint64_t events = 0;
     for (size_t i = 0; i < fake.taken_count; i++)
         events += fake.taken[i] % 4 == 0;

@@ -373,7 +373,7 @@ static void refuses_values(void **state)
     (void)state;
     static const struct bad_file rows[] = {
         {"sensor: [a]\n", 1, "sensor: wants one value, not a list: write 'sensor: ...'"},
-        {"log: {level: {a: b}}\n", 1, "level: wants one value, not a mapping: write 'level: info'"},
+        {"log: {level: {a: b}}\n", 1, "level: wants one value, not a mapping: write 'level: auto'"},
         {"sensor:\n", 1,
          "sensor: has no value: write one, or leave the key out (then it is: the "
          "host name)"},
@@ -867,6 +867,7 @@ static void describes(void **state)
 {
     (void)state;
     struct kx_buf text;
+    setenv("STATE_DIRECTORY", "/var/lib/kx", 1);
     struct kx_config *config =
         load_good("sensor: attic\n"
                   "sources:\n"
@@ -876,9 +877,10 @@ static void describes(void **state)
                   "tls: {insecure: true}}\n"
                   "  - {url: 'http://c', name: \"a\\u202Eb\", rate: 10}\n"
                   "sinks:\n"
-                  "  - {type: console, compat: script}\n"
+                  "  - {type: console, compat: script, dead_letter: off}\n"
                   "  - {type: sqlite, history: {retention: forever}}\n",
                   "check");
+    unsetenv("STATE_DIRECTORY");
     kx_buf_init(&text, 65536);
     kx_config_describe(config, &text);
     kx_buf_byte(&text, '\0');
@@ -896,9 +898,9 @@ static void describes(void **state)
         "Kismet will answer 401; give --kismet-api-key-file\n"
         "sink console: console, text, compatible with the script, batches of 100 records, 256KiB "
         "or "
-        "100ms\n"
+        "100ms, no dead letters\n"
         "sink sqlite: sqlite, file kismet.db, history each 1m, kept forever, batches of 1000 "
-        "records, 1MiB or 1s\n"
+        "records, 1MiB or 1s, dead letters in /var/lib/kx/sqlite.dead-letter.ndjson\n"
         "warning: source b:443: tls is insecure: whoever sits between can read and change "
         "everything; use ca_file instead\n");
     kx_buf_fini(&text);

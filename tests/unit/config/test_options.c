@@ -95,7 +95,7 @@ static void defaults_are_as_designed(void **state)
     assert_int_equal(kx_options_assign_defaults(KX_SCOPE_TOP, &object.config, &err), KX_OK);
     assert_int_equal(object.config.ring_bytes, 16 << 20);
     assert_int_equal(object.config.max_devices, 200000);
-    assert_int_equal(object.config.log_level, KX_LOG_INFO);
+        assert_int_equal(object.config.log_choice, KX_LOG_CHOICE_AUTO);
     assert_int_equal(object.config.log_format, KX_LOG_TEXT);
     assert_true(object.config.replay.speed == 1.0);
     assert_int_equal(object.config.duration_ns, 0);

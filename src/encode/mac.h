@@ -3,8 +3,8 @@
  *
  * Pure, any thread.
  */
-#ifndef KX_SINKS_ENCODE_MAC_H
-#define KX_SINKS_ENCODE_MAC_H
+#ifndef KX_ENCODE_MAC_H
+#define KX_ENCODE_MAC_H
 
 #include "config/config.h"
 #include <stdbool.h>

@@ -2,12 +2,12 @@
  * JSON by hand: the keys are written down once, so a device costs copies, digits and one look at
  * each text.
  */
-#include "sinks/encode_json.h"
+#include "encode/json.h"
 #include "base/clock.h"
 #include "base/decimal.h"
 #include "base/error.h"
 #include "base/text.h"
-#include "sinks/encode_mac.h"
+#include "encode/mac.h"
 #include <string.h>
 
 /* Inlined, so that the length of a literal is known when it is compiled. */

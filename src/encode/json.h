@@ -1,5 +1,6 @@
 /*
- * A record as one JSON object: what the console prints, and later MQTT, webhook and socket send.
+ * A record as one JSON object: what the console prints, what a dead letter holds, and later what
+ * MQTT, webhook and socket send.
  *
  * A device has its keys, all or those asked for, in the order of kx_fields, the Python script's
  * first; unknown is null. An event has the script's four keys, then ours. `compat: script` leaves
@@ -7,8 +8,8 @@
  * nothing but the keys that init writes down; any thread may encode with it. Without room (up to 64
  * bytes before the buffer's limit) the buffer fails and holds a prefix, never a wrong object.
  */
-#ifndef KX_SINKS_ENCODE_JSON_H
-#define KX_SINKS_ENCODE_JSON_H
+#ifndef KX_ENCODE_JSON_H
+#define KX_ENCODE_JSON_H
 
 #include "base/buf.h"
 #include "config/config.h"

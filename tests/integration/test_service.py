@@ -1,0 +1,183 @@
+"""What a service manager and somebody at a terminal see of a run."""
+
+import fcntl
+import os
+import pty
+import re
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import termios
+import threading
+
+import pytest
+
+from harness import BUILD, ROOT, Exporter, Sim, wait_for
+
+UNITS = sorted((ROOT / "deploy" / "systemd").glob("*.service"))
+
+
+class Manager:
+    """The receiving end of NOTIFY_SOCKET."""
+
+    def __init__(self, directory):
+        self.path = directory / "notify"
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(str(self.path))
+        self.socket.setblocking(False)
+        self.messages = []
+
+    def heard(self):
+        while True:
+            try:
+                self.messages.append(self.socket.recv(4096).decode())
+            except BlockingIOError:
+                return self.messages
+
+    def has(self, text):
+        return any(text in message for message in self.heard())
+
+
+def test_ready_status_watchdog_reload_and_stop(started, tmp_path):
+    sim = started(Sim, "--devices", "20")
+    manager = Manager(tmp_path)
+    config = tmp_path / "k.yaml"
+    config.write_text(
+        f"sources: [{{name: attic, url: '{sim.url}', rate: 1s}}]\n"
+        f"sinks: [{{type: sqlite, path: '{tmp_path}/kismet.db'}}]\n"
+    )
+    environment = {"NOTIFY_SOCKET": str(manager.path), "WATCHDOG_USEC": "500000"}
+    exporter = started(Exporter, "--config", config, env=environment)
+    wait_for(lambda: manager.has("READY=1"), what="ready")
+    wait_for(
+        lambda: manager.has("STATUS=1 of 1 sources heard, 1 of 1 sinks ok"), what="a status"
+    )
+    fed = manager.messages.count("WATCHDOG=1")
+    wait_for(lambda: manager.heard().count("WATCHDOG=1") >= fed + 4, what="the watchdog is fed")
+    sim.kill()
+    wait_for(lambda: manager.has("0 of 1 sources heard"), what="the loss in the status")
+    exporter.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: manager.heard().count("READY=1") == 2, what="ready again after the reload")
+    assert any(re.fullmatch(r"RELOADING=1\nMONOTONIC_USEC=\d+", m) for m in manager.messages)
+    assert exporter.stop() == 0
+    assert manager.heard().count("STOPPING=1") == 1
+    assert manager.messages.index("STOPPING=1") > manager.messages.index("READY=1")
+
+
+def test_ready_is_said_before_kismet_is_there(started, tmp_path):
+    manager = Manager(tmp_path)
+    started(
+        Exporter,
+        *("--kismet-host", "127.0.0.1:1", "--export-type", "sqlite"),
+        *("--sqlite-path", tmp_path / "kismet.db"),
+        env={"NOTIFY_SOCKET": str(manager.path)},
+    )
+    wait_for(lambda: manager.has("READY=1"), what="ready without a Kismet")
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd-analyze")
+@pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
+def test_units_are_hardened(unit):
+    """At most 1.5 of 10; the tool counts in tenths."""
+    result = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--threshold=15", unit],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, "SYSTEMD_PAGER": "", "SYSTEMD_COLORS": "0"},
+    )
+    assert result.returncode == 0, result.stdout[-400:] + result.stderr
+
+
+class Terminal:
+    """A program on a terminal of its own; keeps what it wrote there."""
+
+    def __init__(self, arguments, directory, width=80):
+        self.master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
+        self.output = b""
+        self.process = subprocess.Popen(
+            [str(a) for a in arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=slave,
+            cwd=directory,
+        )
+        os.close(slave)
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
+
+    def read(self):
+        while True:
+            try:
+                data = os.read(self.master, 65536)
+            except OSError:  # the other end is closed
+                return
+            if not data:
+                return
+            self.output += data
+
+    def text(self):
+        return self.output.decode(errors="replace").replace("\r\n", "\n")
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.reader.join(10)
+        os.close(self.master)
+
+
+@pytest.fixture
+def terminal(tmp_path):
+    programs = []
+
+    def start(*arguments, **options):
+        programs.append(Terminal([BUILD / "kismet-export", *arguments], tmp_path, **options))
+        return programs[-1]
+
+    yield start
+    for program in programs:
+        program.kill()
+
+
+def sqlite(sim, directory):
+    return (
+        *("--kismet-host", sim.url, "--update-rate", "1", "--sensor", "attic"),
+        *("--export-type", "sqlite", "--sqlite-path", directory / "kismet.db"),
+    )
+
+
+def test_a_terminal_shows_progress_instead_of_the_log(started, terminal, tmp_path):
+    sim = started(Sim, "--devices", "30", "--change", "100")
+    shown = terminal(*sqlite(sim, tmp_path), width=72)
+    moving = re.compile(r"^sqlite +[1-9]\d* sent +[1-9]\d*\.\d/s +\d\.\d s behind +ok$", re.M)
+    wait_for(lambda: moving.search(shown.text()), what="a line of the sink with a rate")
+    assert "sources              1 streaming" in shown.text()
+    assert "streaming from" not in shown.text()  # the log line of elsewhere
+    assert "\x1b[2A\x1b[J" in shown.text()  # drawn again in its place
+    # A warning goes above the panel, and the panel comes back below it.
+    sim.kill()
+    warning = re.compile(r"warning source attic: .*\n(\r?\x1b\[2A\x1b\[J)?sources +1 backing_off")
+    wait_for(lambda: warning.search(shown.text()), what="the loss above the panel")
+    assert all(len(line) < 72 for line in re.split(r"[\n\r]|\x1b\[\w+", shown.text()) if "sent" in line)
+    shown.process.send_signal(signal.SIGINT)
+    assert shown.process.wait(30) == 0
+    wait_for(lambda: "sink sqlite: received" in shown.text(), what="the account at the end")
+
+
+@pytest.mark.parametrize("flag", [("--no-progress",), ("--log-level", "info")])
+def test_whoever_wants_the_log_gets_it(started, terminal, tmp_path, flag):
+    sim = started(Sim, "--devices", "3")
+    shown = terminal(*sqlite(sim, tmp_path), *flag)
+    wait_for(lambda: "streaming from" in shown.text(), what="the log")
+    assert "\x1b[" not in shown.text()
+
+
+def test_a_file_gets_the_log(started, tmp_path):
+    sim = started(Sim, "--devices", "3")
+    exporter = started(Exporter, *sqlite(sim, tmp_path))
+    exporter.streaming()
+    assert "\x1b[" not in exporter.stderr()
