@@ -25,7 +25,7 @@ const struct kx_sink_kind *kx_sink_kind_of(enum kx_sink_type type);
 /* The kind by its name, in any case. KX_ERR_CONFIG: unknown, or not built in yet. */
 enum kx_code
 kx_sink_kind_find(const char *name, const struct kx_sink_kind **ret_kind, struct kx_error *err);
-/* "the postgres sink is not built in yet in 0.1.0; sinks: console, sqlite" */
+/* "the postgres sink is not built in yet in 0.1.0; sinks: console, sqlite, mqtt" */
 enum kx_code kx_sink_kind_missing(const char *name, struct kx_error *err);
 /* Whether a scope holds keys of that kind, or a section among them. */
 bool kx_sink_kind_has(const struct kx_sink_kind *kind, enum kx_scope scope);

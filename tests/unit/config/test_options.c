@@ -95,7 +95,7 @@ static void defaults_are_as_designed(void **state)
     assert_int_equal(kx_options_assign_defaults(KX_SCOPE_TOP, &object.config, &err), KX_OK);
     assert_int_equal(object.config.ring_bytes, 16 << 20);
     assert_int_equal(object.config.max_devices, 200000);
-        assert_int_equal(object.config.log_choice, KX_LOG_CHOICE_AUTO);
+    assert_int_equal(object.config.log_choice, KX_LOG_CHOICE_AUTO);
     assert_int_equal(object.config.log_format, KX_LOG_TEXT);
     assert_true(object.config.replay.speed == 1.0);
     assert_int_equal(object.config.duration_ns, 0);
@@ -136,6 +136,7 @@ static void sink_defaults_are_as_designed(void **state)
     static const struct kx_batch_config batches[KX_SINK_TYPES] = {
         [KX_SINK_CONSOLE] = {100, 256 << 10, 100000000},
         [KX_SINK_SQLITE] = {1000, 1 << 20, 1000000000},
+        [KX_SINK_MQTT] = {100, 256 << 10, 100000000},
     };
     const struct kx_option *type = row("type", KX_SCOPE_SINK);
     const struct kx_sink_kind *kind = NULL;
@@ -168,10 +169,10 @@ static void sink_defaults_are_as_designed(void **state)
     assert_int_equal(kx_sink_kind_find("SQLite", &kind, &err), KX_OK);
     assert_int_equal(kx_sink_kind_find("postgres", &kind, &err), KX_ERR_CONFIG);
     assert_string_equal(err.text, "the postgres sink is not built in yet in " KX_VERSION
-                                  "; sinks: console, sqlite");
+                                  "; sinks: console, sqlite, mqtt");
     assert_int_equal(kx_sink_kind_find("sqlit", &kind, &err), KX_ERR_CONFIG);
-    assert_string_equal(err.text,
-                        "'sqlit' is no sink, did you mean 'sqlite'? (sinks: console, sqlite)");
+    assert_string_equal(
+        err.text, "'sqlit' is no sink, did you mean 'sqlite'? (sinks: console, sqlite, mqtt)");
 }
 
 /* Each number of the table: its least and most are taken, what lies beyond is refused. */
@@ -453,7 +454,7 @@ static void words_about_rows(void **state)
         {KX_SCOPE_TOP, "sensor", "the host name", "", "sensor"},
         {KX_SCOPE_SOURCE, "rate", "5s", "1s to 1h in steps of 1s", "sources[].rate"},
         {KX_SCOPE_TLS, "insecure", "false", "true, false", "sources[].tls.insecure"},
-        {KX_SCOPE_BATCH, "records", "console 100, sqlite 1000", "1 to 100000",
+        {KX_SCOPE_BATCH, "records", "console 100, sqlite 1000, mqtt 100", "1 to 100000",
          "sinks[].batch.records"},
         {KX_SCOPE_SQLITE, "path", "kismet.db", "", "sinks[].path (sqlite)"},
         {KX_SCOPE_HISTORY, "retention", "30d", "1h to 3650d, or forever",
