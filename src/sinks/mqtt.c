@@ -234,7 +234,7 @@ static enum sending send_one(struct mqtt_sink *sink, struct kx_mqtt_flight *flig
     if (i == end)
         return SENDING_NOTHING;
     const struct kx_record *record = kx_batch_record(&flight->batch, i);
-    if (kx_mqtt_conn_out(conn) >= sink->session.status.window || must_wait(sink, record))
+    if (kx_mqtt_conn_out(conn) >= kx_mqtt_session_window(&sink->session) || must_wait(sink, record))
         return SENDING_FULL;
     struct kx_mqtt_message message = {.topic = sink->topic,
                                       .qos = (int)sink->config->qos,

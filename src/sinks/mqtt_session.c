@@ -15,8 +15,9 @@
 #define CONNECT_NS (12 * KX_NS_PER_S) /* paho gives up after 10 s */
 #define ANSWER_NS (10 * KX_NS_PER_S)
 #define ECHO_NS (3 * KX_NS_PER_S)
-#define TAKEN_OVER_NS (60 * KX_NS_PER_S)
-enum { CLOSED_MAX = 2 };
+#define ALIVE_NS (KX_NS_PER_S / 5)
+#define TWIN_NS (60 * KX_NS_PER_S) /* so many losses within this time, and this long a wait */
+enum { TAKEN_OVER_MAX = 2, HUNG_UP_MAX = 3, CLOSED_MAX = 2, QOS_2_WINDOW = 16 };
 
 /* --- life --- */
 
@@ -70,6 +71,12 @@ void kx_mqtt_session_fini(struct kx_mqtt_session *session)
     kx_secret_fini(&session->password);
 }
 
+uint32_t kx_mqtt_session_window(const struct kx_mqtt_session *session)
+{
+    uint32_t window = session->status.window;
+    return session->window_max > 0 && session->window_max < window ? session->window_max : window;
+}
+
 void kx_mqtt_session_forget(struct kx_mqtt_session *session)
 {
     kx_mqtt_conn_free(session->conn);
@@ -84,9 +91,12 @@ enum kx_outcome kx_mqtt_session_refusal(const struct kx_mqtt_session *session,
                                         struct kx_error *err)
 {
     const struct kx_mqtt_reply *reply = kx_mqtt_reply(code);
-    kx_error_set(err, reply->error, 0, "%s%s refuses %s: %s (%d)%s%s", "broker ",
-                 session->authority, what != NULL ? what : "the connection", reply->words, code,
-                 reply->remedy != NULL ? "; " : "", reply->remedy != NULL ? reply->remedy : "");
+    const char *remedy = reply->remedy;
+    if (what == NULL && reply->error == KX_ERR_AUTH)
+        remedy = "check username and password_file";
+    kx_error_set(err, reply->error, 0, "broker %s refuses %s: %s (%d)%s%s", session->authority,
+                 what != NULL ? what : "the connection", reply->words, code,
+                 remedy != NULL ? "; " : "", remedy != NULL ? remedy : "");
     return reply->outcome;
 }
 
@@ -161,6 +171,28 @@ static enum kx_outcome lost(const struct kx_mqtt_session *session, struct kx_err
     return KX_RETRY;
 }
 
+/* mosquitto 2.0 does not say that it gives our session to another client, and 3.1.1 has no word for
+ * it; but a broker that goes away does not answer the next moment. */
+static bool hung_up_alive(const struct kx_mqtt_session *session)
+{
+    return kx_mqtt_reach(session->broker.host, session->broker.port, kx_clock_boot_ns() + ALIVE_NS,
+                         -1, NULL) == KX_OK;
+}
+
+/* The connection was lost in a way that another client with our id explains. */
+static void suspect_twin(struct kx_mqtt_session *session, unsigned most)
+{
+    uint64_t now_ns = kx_clock_boot_ns();
+    if (now_ns - session->twin_since_ns > TWIN_NS)
+        session->twin_losses = 0;
+    if (session->twin_losses++ == 0)
+        session->twin_since_ns = now_ns;
+    if (session->twin_losses < most)
+        return;
+    session->twin_losses = 0;
+    session->not_before_ns = now_ns + TWIN_NS;
+}
+
 bool kx_mqtt_session_lost(struct kx_mqtt_session *session,
                           enum kx_outcome *ret_outcome,
                           struct kx_error *err)
@@ -176,12 +208,8 @@ bool kx_mqtt_session_lost(struct kx_mqtt_session *session,
     else
         kx_error_set(err, reply->error, 0, "broker %s hangs up: %s (%d)", session->authority,
                      reply->words, code);
-    if (code != KX_MQTT_TAKEN_OVER)
-        return true;
-    uint64_t now_ns = kx_clock_boot_ns();
-    if (session->taken_over_ns != 0 && now_ns - session->taken_over_ns < TAKEN_OVER_NS)
-        session->not_before_ns = now_ns + TAKEN_OVER_NS;
-    session->taken_over_ns = now_ns;
+    if (code == KX_MQTT_TAKEN_OVER || (code <= 0 && hung_up_alive(session)))
+        suspect_twin(session, code == KX_MQTT_TAKEN_OVER ? TAKEN_OVER_MAX : HUNG_UP_MAX);
     return true;
 }
 
@@ -245,6 +273,9 @@ enum kx_outcome kx_mqtt_session_connect(struct kx_mqtt_session *session,
     if (session->status.state != KX_MQTT_UP)
         return refused(session, call, err);
     session->closed = 0;
+    /* 3.1.1 has no way to say it, but mosquitto keeps 20 messages of QoS 2 at once: for those above
+     * it sends PUBCOMP and hands them to nobody. */
+    session->window_max = mqtt->qos == 2 && session->version == KX_MQTT_V311 ? QOS_2_WINDOW : 0;
     return check_abilities(session, err);
 }
 
@@ -342,8 +373,8 @@ enum kx_outcome kx_mqtt_session_ready(struct kx_mqtt_session *session,
         return kx_mqtt_session_lost(session, &outcome, err) ? outcome : KX_SENT;
     if (session->not_before_ns > kx_clock_boot_ns()) {
         kx_error_set(err, KX_ERR_CONFIG, 0,
-                     "broker %s: another client takes our session over again and again: give each "
-                     "its own client_id (ours is %s); next try in a minute",
+                     "broker %s ends our session again and again, as when another client has the "
+                     "same id: give each its own client_id (ours is %s); next try within a minute",
                      session->authority, session->client_id);
         return KX_RETRY;
     }

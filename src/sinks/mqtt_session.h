@@ -36,9 +36,11 @@ struct kx_mqtt_session {
     uint64_t connects;            /* connections that came to be usable */
     int version;                  /* to be tried next */
     unsigned closed;              /* times running that a broker hung up on a CONNECT */
-    uint64_t taken_over_ns;       /* the last time; 0 = never */
+    unsigned twin_losses;         /* that another client with our id explains */
+    uint64_t twin_since_ns;       /* the first of these */
     uint64_t not_before_ns;
-    bool echo_done; /* the self-test of 3.1.1 */
+    uint32_t window_max; /* below conn's own; 0 = none */
+    bool echo_done;      /* the self-test of 3.1.1 */
 };
 
 enum kx_code kx_mqtt_session_init(struct kx_mqtt_session *session,
@@ -58,6 +60,8 @@ enum kx_outcome kx_mqtt_session_ready(struct kx_mqtt_session *session,
 bool kx_mqtt_session_lost(struct kx_mqtt_session *session,
                           enum kx_outcome *ret_outcome,
                           struct kx_error *err);
+/* How many publications may be out at once. */
+uint32_t kx_mqtt_session_window(const struct kx_mqtt_session *session);
 /* Frees the connection, which has ended. */
 void kx_mqtt_session_forget(struct kx_mqtt_session *session);
 /* Says `offline` and hangs up; what is not out by the deadline stays. */
