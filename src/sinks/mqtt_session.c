@@ -193,6 +193,17 @@ static void suspect_twin(struct kx_mqtt_session *session, unsigned most)
     session->not_before_ns = now_ns + TWIN_NS;
 }
 
+static bool is_left_alone(const struct kx_mqtt_session *session, struct kx_error *err)
+{
+    if (session->not_before_ns <= kx_clock_boot_ns())
+        return false;
+    kx_error_set(err, KX_ERR_CONFIG, 0,
+                 "broker %s ends our session again and again, as when another client has the same "
+                 "id: give each its own client_id (ours is %s); next try within a minute",
+                 session->authority, session->client_id);
+    return true;
+}
+
 bool kx_mqtt_session_lost(struct kx_mqtt_session *session,
                           enum kx_outcome *ret_outcome,
                           struct kx_error *err)
@@ -210,6 +221,7 @@ bool kx_mqtt_session_lost(struct kx_mqtt_session *session,
                      reply->words, code);
     if (code == KX_MQTT_TAKEN_OVER || (code <= 0 && hung_up_alive(session)))
         suspect_twin(session, code == KX_MQTT_TAKEN_OVER ? TAKEN_OVER_MAX : HUNG_UP_MAX);
+    is_left_alone(session, err); /* then that is the reason */
     return true;
 }
 
@@ -371,13 +383,8 @@ enum kx_outcome kx_mqtt_session_ready(struct kx_mqtt_session *session,
     enum kx_outcome outcome;
     if (session->conn != NULL)
         return kx_mqtt_session_lost(session, &outcome, err) ? outcome : KX_SENT;
-    if (session->not_before_ns > kx_clock_boot_ns()) {
-        kx_error_set(err, KX_ERR_CONFIG, 0,
-                     "broker %s ends our session again and again, as when another client has the "
-                     "same id: give each its own client_id (ours is %s); next try within a minute",
-                     session->authority, session->client_id);
+    if (is_left_alone(session, err))
         return KX_RETRY;
-    }
     outcome = kx_mqtt_session_connect(session, call, err);
     if (outcome != KX_SENT)
         return outcome;

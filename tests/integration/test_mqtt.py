@@ -358,11 +358,11 @@ def test_two_clients_with_one_id(started, tmp_path):
 
 def test_a_message_above_the_brokers_limit_is_a_dead_letter(started, tmp_path):
     sim = started(Sim, "--devices", "10", "--change", "100", "--events-per-second", "5")
-    broker = started(Broker, "max_packet_size 1100")
+    broker = started(Broker, "max_packet_size 840")
     watcher = started(lambda _: Watcher(broker.port))
     exporter = export(started, tmp_path, sim, broker, protocol="5")
     wait_for(lambda: len(watcher.all("kismet/devices/")) > 50, what="devices go on")
     totals = exporter.finish()["mqtt"]
     assert totals["dead_lettered"] + totals["dropped"] > 0
     assert "packet too large" in exporter.stderr()
-    assert not [m for m in watcher.all("kismet/events") if len(m.payload) > 1100]
+    assert not [m for m in watcher.all("kismet/events") if len(m.payload) > 840]
