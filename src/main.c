@@ -2,9 +2,10 @@
  * Wiring: reads the configuration, makes the parts, starts the threads, waits for the end, stops
  * them in the order of the pipeline, and says what was done.
  *
- * Threads: main (this file: signals, the clock of the run), "ingest" (ingest/loop.h), and of each
- * sink a worker "w:NAME" and a sender "s:NAME" (batch/pipe.h). All signals are blocked before the
- * first of them starts and read here from a signalfd; libraries' threads inherit that.
+ * Threads: main (this file: signals, the clock of the run), "ingest" (ingest/loop.h), "stats"
+ * (stats/server.h), and of each sink a worker "w:NAME" and a sender "s:NAME" (batch/pipe.h). All
+ * signals are blocked before the first of them starts and read here from a signalfd; libraries'
+ * threads inherit that.
  */
 #include "base/clock.h"
 #include "base/error.h"
@@ -13,6 +14,7 @@
 #include "config/config.h"
 #include "config/describe.h"
 #include "display.h"
+#include "feed.h"
 #include "ingest/loop.h"
 #include "login.h"
 #include "probe.h"
@@ -21,6 +23,8 @@
 #include "sinks/sinks.h"
 #include "stats/board.h"
 #include "stats/counters.h"
+#include "stats/listen.h"
+#include "stats/server.h"
 #include "stats/summary.h"
 #include <curl/curl.h>
 #include <errno.h>
@@ -62,6 +66,9 @@ struct program {
     struct kx_pipe **pipes;       /* sink_count */
     struct kx_loop *loop;
     struct kx_reload *reload;
+    struct kx_feed *feed;
+    struct kx_server *server; /* NULL = nothing is to be seen */
+    struct kx_secret token;
     struct kx_display display;
     bool stopping;
     size_t pipe_count;
@@ -153,6 +160,76 @@ static enum kx_code make_pipes(struct program *program, struct kx_error *err)
     return KX_OK;
 }
 
+/* Where the stats port is to be; NULL = nowhere. A run that ends by itself has one when asked. */
+static const char *stats_place(const struct kx_config *config)
+{
+    const char *listen = config->stats.listen;
+    if (listen != NULL)
+        return strcmp(listen, "off") == 0 ? NULL : listen;
+    return config->once || config->command == KX_COMMAND_REPLAY ? NULL : KX_LISTEN_DEFAULT;
+}
+
+static enum kx_code load_token(struct program *program, struct kx_error *err)
+{
+    const char *path = program->config->stats.token_file;
+    bool exposed = false;
+    if (path == NULL)
+        return KX_OK;
+    if (kx_secret_load(&program->token, path, &exposed, err) != KX_OK)
+        return kx_error_prefix(err, "stats.token_file");
+    if (exposed)
+        kx_log(KX_LOG_WARNING, "config", "stats.token_file: others can read %s: chmod 600 it",
+               path);
+    return KX_OK;
+}
+
+/* The port, bound. A default that is taken is no error: two instances run side by side. */
+static enum kx_code make_server(struct program *program, struct kx_error *err)
+{
+    const struct kx_stats_config *stats = &program->config->stats;
+    const char *place = stats_place(program->config);
+    if (place == NULL)
+        return KX_OK;
+    const struct kx_feed_parts parts = {.config = program->config,
+                                        .board = program->board,
+                                        .ring = program->ring,
+                                        .loop = program->loop,
+                                        .pipes = program->pipes,
+                                        .sources = program->sources,
+                                        .process = program->process,
+                                        .main = program->main};
+    enum kx_code code = load_token(program, err);
+    if (code == KX_OK)
+        code = kx_feed_create(&program->feed, &parts, err);
+    if (code != KX_OK)
+        return code;
+    const struct kx_server_params params = {.feed = program->feed,
+                                            .listen = place,
+                                            .token = kx_secret_reveal(&program->token),
+                                            .cert_file = stats->cert_file,
+                                            .key_file = stats->key_file,
+                                            .client_ca_file = stats->client_ca_file};
+    code = kx_server_create(&program->server, &params, err);
+    if (code == KX_OK) {
+        kx_log(KX_LOG_INFO, "stats", "serving at %s", kx_server_words(program->server));
+        return KX_OK;
+    }
+    if (code != KX_ERR_UNAVAILABLE)
+        return kx_error_prefix(err, "stats");
+    if (stats->listen == NULL) {
+        kx_log(KX_LOG_WARNING, "stats",
+               "%s: %s; going on without. Another instance has it? Give this one a place of its "
+               "own with --stats-listen 127.0.0.1:2503",
+               place, err->text);
+        return KX_OK;
+    }
+    struct kx_error why = *err;
+    return kx_error_set(err, KX_ERR_CONFIG, 0,
+                        "stats.listen %s: %.200s; find out who has it with 'ss -ltnp', or choose "
+                        "another with --stats-listen, or write off",
+                        place, why.text);
+}
+
 static enum kx_code make(struct program *program, struct kx_error *err)
 {
     const struct kx_config *config = program->config;
@@ -178,11 +255,22 @@ static enum kx_code make(struct program *program, struct kx_error *err)
                                             .counters = program->main};
     if (code == KX_OK)
         code = kx_reload_create(&program->reload, &reload, err);
-    return code;
+    return code == KX_OK ? make_server(program, err) : code;
+}
+
+/* Its thread only reads, so this is right whatever hangs. */
+static void end_server(struct program *program)
+{
+    kx_server_stop(program->server);
+    kx_server_destroy(program->server);
+    program->server = NULL;
 }
 
 static void unmake(struct program *program)
 {
+    end_server(program);
+    kx_feed_destroy(program->feed);
+    kx_secret_fini(&program->token);
     kx_reload_destroy(program->reload);
     kx_loop_destroy(program->loop);
     for (size_t i = 0; i < program->pipe_count; i++)
@@ -255,7 +343,8 @@ static uint64_t alive_ns(const struct program *program)
         uint64_t pipe = kx_pipe_alive_ns(program->pipes[i]);
         alive = pipe < alive ? pipe : alive;
     }
-    return alive;
+    uint64_t server = program->server == NULL ? UINT64_MAX : kx_server_alive_ns(program->server);
+    return server < alive ? server : alive;
 }
 
 static uint64_t sooner(uint64_t a, uint64_t b) /* 0 = never */
@@ -447,7 +536,8 @@ static enum kx_code start(struct program *program, struct kx_error *err)
         if (code != KX_OK)
             return code;
     }
-    return kx_loop_start(program->loop, err);
+    enum kx_code code = kx_loop_start(program->loop, err);
+    return code == KX_OK && program->server != NULL ? kx_server_start(program->server, err) : code;
 }
 
 static enum exit_status run(struct program *program, bool *ret_clean)
@@ -468,6 +558,7 @@ static enum exit_status run(struct program *program, bool *ret_clean)
     bool by_itself = wait_for_end(program);
     bool gone = sinks_gone(program);
     *ret_clean = stop(program, by_itself);
+    end_server(program);
     bool delivered = account(program);
     bool finite = config->once || config->command == KX_COMMAND_REPLAY;
     if (finite && by_itself && !gone && !(delivered && kx_loop_complete(program->loop)))
@@ -513,6 +604,13 @@ int main(int argc, char **argv)
     kx_log_configure(config->log_level, config->log_format);
     for (size_t i = 0; i < config->warnings.count; i++)
         kx_log(KX_LOG_WARNING, "config", "%s", config->warnings.items[i]);
+    struct kx_listen listen;
+    if (config->stats.listen != NULL &&
+        kx_listen_parse(config->stats.listen, &listen, &err) != KX_OK) {
+        fprintf(stderr, "kismet-export: stats.listen: %s\n", err.text);
+        kx_config_destroy(program.config);
+        return EXIT_CONFIG;
+    }
     enum exit_status status = EXIT_OK;
     bool clean = true;
     if (config->command == KX_COMMAND_CHECK)

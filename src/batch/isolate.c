@@ -8,7 +8,14 @@ void kx_isolate_begin(struct kx_isolate *isolate, const struct kx_sealed *sealed
 {
     isolate->views[0] = (struct kx_isolate_view){.first = 0, .end = sealed->records};
     isolate->depth = 1;
-    isolate->aside_count = 0;
+    isolate->aside_count = isolate->proven = 0;
+    isolate->took = false;
+}
+
+void kx_isolate_again(struct kx_isolate *isolate, const struct kx_sealed *sealed)
+{
+    isolate->run = 0;
+    kx_isolate_begin(isolate, sealed);
 }
 
 bool kx_isolate_next(struct kx_isolate *isolate,
@@ -43,9 +50,17 @@ void kx_isolate_split(struct kx_isolate *isolate)
     top->first = middle;
 }
 
-void kx_isolate_end_run(struct kx_isolate *isolate)
+/* They are bad, and what comes next begins a run of its own. */
+static void prove(struct kx_isolate *isolate)
 {
+    isolate->proven = isolate->aside_count;
     isolate->run = 0;
+}
+
+void kx_isolate_took(struct kx_isolate *isolate)
+{
+    isolate->took = true;
+    prove(isolate);
 }
 
 static void
@@ -58,13 +73,20 @@ reason_of(char reason[KX_ERROR_TEXT_MAX], const struct kx_batch *view, const str
                  KX_ERROR_TEXT_MAX - 32, err->text);
 }
 
-bool kx_isolate_same(const struct kx_isolate *isolate,
-                     const struct kx_batch *view,
-                     const struct kx_error *err)
+/* Whether a record between the last that was set aside and this one was taken. */
+static bool taken_between(const struct kx_isolate *isolate, const struct kx_batch *view)
 {
-    char reason[KX_ERROR_TEXT_MAX];
-    reason_of(reason, view, err);
-    return strcmp(reason, isolate->reason) == 0;
+    if (!isolate->took || isolate->aside_count == 0)
+        return false;
+    for (uint32_t i = isolate->aside[isolate->aside_count - 1].slot + 1; i < view->first; i++)
+        if (kx_batch_done(view, i))
+            return true;
+    return false;
+}
+
+void kx_isolate_held(struct kx_isolate *isolate)
+{
+    isolate->took = false;
 }
 
 bool kx_isolate_set_aside(struct kx_isolate *isolate,
@@ -72,7 +94,12 @@ bool kx_isolate_set_aside(struct kx_isolate *isolate,
                           const struct kx_error *err)
 {
     KX_ASSERT(isolate->depth > 0 && view->end - view->first == 1);
-    KX_ASSERT(isolate->aside_count < KX_REJECTED_RUN);
+    KX_ASSERT(!kx_isolate_full(isolate));
+    char reason[KX_ERROR_TEXT_MAX];
+    reason_of(reason, view, err);
+    if (strcmp(reason, isolate->reason) != 0 || taken_between(isolate, view))
+        prove(isolate);
+    memcpy(isolate->reason, reason, sizeof reason);
     isolate->depth--;
     struct kx_isolate_aside *aside = &isolate->aside[isolate->aside_count++];
     aside->slot = view->first;
@@ -80,12 +107,28 @@ bool kx_isolate_set_aside(struct kx_isolate *isolate,
              view->reason[0] != '\0' ? view->reason : kx_code_name(err->code));
     memcpy(aside->text, err->text, sizeof aside->text);
     isolate->err = *err;
-    reason_of(isolate->reason, view, err);
     isolate->run++;
     return isolate->run >= KX_REJECTED_RUN;
 }
 
-bool kx_isolate_all(const struct kx_isolate *isolate, const struct kx_sealed *sealed)
+bool kx_isolate_full(const struct kx_isolate *isolate)
 {
-    return isolate->aside_count >= KX_REJECTED_WHOLE && isolate->aside_count == sealed->records;
+    return isolate->aside_count == KX_REJECTED_RUN;
+}
+
+bool kx_isolate_all(struct kx_isolate *isolate, const struct kx_sealed *sealed)
+{
+    uint32_t maybe = isolate->aside_count - isolate->proven;
+    if (maybe >= KX_REJECTED_WHOLE && maybe == sealed->records)
+        return true;
+    isolate->proven = isolate->aside_count; /* the run goes on into the next batch */
+    return false;
+}
+
+void kx_isolate_forget_proven(struct kx_isolate *isolate)
+{
+    isolate->aside_count -= isolate->proven;
+    memmove(isolate->aside, isolate->aside + isolate->proven,
+            isolate->aside_count * sizeof isolate->aside[0]);
+    isolate->proven = 0;
 }

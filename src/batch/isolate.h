@@ -11,6 +11,12 @@
  *   KX_REJECTED_WHOLE records = all is refused. A smaller batch proves nothing: on a quiet sink one
  *   bad record is often a batch by itself, and it must not stop the sink for ever.
  *
+ * Running means that no record between them was taken, either: a sink may take a batch's good
+ * records first, and then nothing but its bad ones is left to be tried. What was taken before a
+ * hold says nothing about now.
+ *
+ *     aside   [ bad | bad | bad | maybe | maybe )      the front `proven` of them are bad
+ *
  * Plain data, one thread, the sender's; no allocation, no clock. The views still to be tried are a
  * stack whose sizes halve upwards, so its depth is bounded by the bits of a count.
  */
@@ -42,6 +48,8 @@ struct kx_isolate {
     struct kx_error err;            /* of the run's last record */
     struct kx_isolate_aside aside[KX_REJECTED_RUN];
     uint32_t aside_count;
+    uint32_t proven; /* of these, at the front: bad for certain */
+    bool took;       /* the far end took a record of this batch, and no hold since */
 };
 
 /* Starts over with the whole batch: at its first try, and after a hold. */
@@ -52,17 +60,20 @@ bool kx_isolate_next(struct kx_isolate *isolate,
                      struct kx_batch *ret_view);
 /* Cuts the view in halves; it holds more than one record. */
 void kx_isolate_split(struct kx_isolate *isolate);
-/* Whether a refusal for that reason belongs to the run. If not, or when the far end takes a record,
- * the caller settles what is set aside and ends the run. */
-bool kx_isolate_same(const struct kx_isolate *isolate,
-                     const struct kx_batch *view,
-                     const struct kx_error *err);
-void kx_isolate_end_run(struct kx_isolate *isolate);
-/* Sets aside the view's single record. True = all is refused. */
+/* The far end took records of the batch: what is set aside is bad. */
+void kx_isolate_took(struct kx_isolate *isolate);
+/* An operator was wanted: what was taken before says nothing about what comes. */
+void kx_isolate_held(struct kx_isolate *isolate);
+/* Sets aside the view's single record; there is room. True = all is refused. */
 bool kx_isolate_set_aside(struct kx_isolate *isolate,
                           const struct kx_batch *view,
                           const struct kx_error *err);
-/* At the end of a batch: whether all of it was refused. */
-bool kx_isolate_all(const struct kx_isolate *isolate, const struct kx_sealed *sealed);
+bool kx_isolate_full(const struct kx_isolate *isolate);
+/* At the end of a batch: whether all of it was refused. If not, what is set aside is bad now. */
+bool kx_isolate_all(struct kx_isolate *isolate, const struct kx_sealed *sealed);
+/* The proven ones are settled. */
+void kx_isolate_forget_proven(struct kx_isolate *isolate);
+/* After a hold: the run begins anew, as does the batch. */
+void kx_isolate_again(struct kx_isolate *isolate, const struct kx_sealed *sealed);
 
 #endif

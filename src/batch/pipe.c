@@ -40,7 +40,8 @@ struct kx_pipe {
     struct kx_sender *sender;
     struct kx_wake *sender_wake;
     struct kx_counters *worker_counters, *sender_counters;
-    int stop_fd; /* a timer: readable from the abort deadline on */
+    struct kx_histograms *histograms; /* the sender's */
+    int stop_fd;                      /* a timer: readable from the abort deadline on */
     char component[KX_BOARD_NAME_MAX];
     struct thread worker_thread, sender_thread;
     /* pthread_clockjoin_np would do without these, but ThreadSanitizer does not know it. */
@@ -259,12 +260,19 @@ static const struct kx_sink_settings *settings_of(void *context)
     return kx_rcu_get(pipe->settings);
 }
 
+/* Whether records say when they were recorded, not when they came. */
+static bool is_old(const struct kx_config *config)
+{
+    return config->command == KX_COMMAND_REPLAY && config->replay.time == KX_TIME_RECORDED;
+}
+
 static enum kx_code
 init_parts(struct kx_pipe *pipe, const struct kx_pipe_params *params, struct kx_error *err)
 {
     pipe->worker_counters = kx_counters_create();
     pipe->sender_counters = kx_counters_create();
-    if (pipe->worker_counters == NULL || pipe->sender_counters == NULL)
+    pipe->histograms = kx_histograms_create();
+    if (pipe->worker_counters == NULL || pipe->sender_counters == NULL || pipe->histograms == NULL)
         return kx_error_set(err, KX_ERR_NOMEM, 0, "no memory for counters");
     pipe->stop_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
     if (pipe->stop_fd < 0)
@@ -299,6 +307,8 @@ init_parts(struct kx_pipe *pipe, const struct kx_pipe_params *params, struct kx_
                                               .counters = pipe->sender_counters},
                                       .queue = pipe->queue,
                                       .wake = pipe->sender_wake,
+                                      .histograms = pipe->histograms,
+                                      .fresh = !is_old(params->config),
                                       .stop_fd = pipe->stop_fd,
                                       .index = params->index};
     return kx_sender_create(&pipe->sender, &sender, err);
@@ -317,6 +327,7 @@ static void free_parts(struct kx_pipe *pipe)
         close(pipe->stop_fd);
     kx_counters_destroy(pipe->sender_counters);
     kx_counters_destroy(pipe->worker_counters);
+    kx_histograms_destroy(pipe->histograms);
     pthread_mutex_destroy(&pipe->mutex);
     pthread_cond_destroy(&pipe->ended);
     free(pipe);
@@ -459,8 +470,27 @@ void kx_pipe_reopen(struct kx_pipe *pipe, struct kx_sink_config *config)
 
 struct kx_sink_totals kx_pipe_totals(const struct kx_pipe *pipe)
 {
-    return kx_sink_totals_sum(pipe->worker_counters, pipe->sender_counters,
-                              kx_worker_pending(pipe->worker) + kx_queue_pending(pipe->queue));
+    return kx_sink_totals_sum(pipe->worker_counters, pipe->sender_counters, kx_pipe_pending(pipe));
+}
+
+uint64_t kx_pipe_pending(const struct kx_pipe *pipe)
+{
+    return kx_worker_pending(pipe->worker) + kx_queue_pending(pipe->queue);
+}
+
+uint64_t kx_pipe_worker_alive_ns(const struct kx_pipe *pipe)
+{
+    return kx_worker_alive_ns(pipe->worker);
+}
+
+uint64_t kx_pipe_sender_alive_ns(const struct kx_pipe *pipe)
+{
+    return kx_sender_alive_ns(pipe->sender);
+}
+
+const struct kx_histograms *kx_pipe_histograms(const struct kx_pipe *pipe)
+{
+    return pipe->histograms;
 }
 
 uint64_t kx_pipe_alive_ns(const struct kx_pipe *pipe)

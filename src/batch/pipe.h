@@ -18,6 +18,7 @@
 #include "ring/ring.h"
 #include "stats/board.h"
 #include "stats/counters.h"
+#include "stats/histogram.h"
 #include <stddef.h>
 #include <stdint.h>
 
@@ -62,7 +63,12 @@ void kx_pipe_poke(struct kx_pipe *pipe);
 struct kx_sink_totals kx_pipe_totals(const struct kx_pipe *pipe);
 /* Until when the two threads may stay silent (boot clock); UINT64_MAX = for ever. */
 uint64_t kx_pipe_alive_ns(const struct kx_pipe *pipe);
+uint64_t kx_pipe_worker_alive_ns(const struct kx_pipe *pipe);
+uint64_t kx_pipe_sender_alive_ns(const struct kx_pipe *pipe);
+/* Records taken from the ring that are at no end yet. */
+uint64_t kx_pipe_pending(const struct kx_pipe *pipe);
 const struct kx_counters *kx_pipe_worker_counters(const struct kx_pipe *pipe);
 const struct kx_counters *kx_pipe_sender_counters(const struct kx_pipe *pipe);
+const struct kx_histograms *kx_pipe_histograms(const struct kx_pipe *pipe); /* the sender's */
 
 #endif

@@ -51,6 +51,21 @@ static uint32_t events_among(const struct kx_sealed *sealed, uint32_t w, uint64_
     return events;
 }
 
+void kx_sealed_observe(const struct kx_sealed *sealed,
+                       struct kx_histograms *histograms,
+                       int64_t wall_ns)
+{
+    for (uint32_t w = 0; w < words(sealed); w++) {
+        uint64_t bits = sealed->store.done[w] & ~sealed->store.settled[w] & mask(sealed, w);
+        for (; bits != 0; bits &= bits - 1) {
+            uint32_t slot = w * BITS + (uint32_t)__builtin_ctzll(bits);
+            int64_t age_ns = wall_ns - kx_store_record(&sealed->store, slot)->received_ns;
+            /* A clock that was set back makes nothing fresher than fresh. */
+            kx_histogram_observe(histograms, KX_H_FRESHNESS, age_ns > 0 ? (uint64_t)age_ns : 0, 1);
+        }
+    }
+}
+
 uint32_t kx_sealed_settle_done(struct kx_sealed *sealed, struct kx_counters *counters)
 {
     uint32_t delivered = 0, events = 0;
@@ -68,11 +83,6 @@ uint32_t kx_sealed_settle_done(struct kx_sealed *sealed, struct kx_counters *cou
     kx_count(counters, KX_C_DELIVERED, delivered);
     kx_count(counters, KX_C_DELIVERED_EVENTS, events);
     return delivered;
-}
-
-bool kx_sealed_settled(const struct kx_sealed *sealed, uint32_t slot)
-{
-    return (sealed->store.settled[slot / BITS] >> (slot % BITS) & 1) != 0;
 }
 
 bool kx_sealed_settle(struct kx_sealed *sealed,

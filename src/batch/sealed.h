@@ -12,6 +12,7 @@
 #include "batch/sink.h"
 #include "batch/store.h"
 #include "stats/counters.h"
+#include "stats/histogram.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -30,6 +31,10 @@ struct kx_sealed {
 /* Makes the view of what the store holds; nothing is done, nothing settled. */
 void kx_sealed_begin(struct kx_sealed *sealed, uint32_t events, uint64_t opened_ns);
 
+/* Counts the age of what a sink marked done and is not settled yet: wall clock less receipt. */
+void kx_sealed_observe(const struct kx_sealed *sealed,
+                       struct kx_histograms *histograms,
+                       int64_t wall_ns);
 /* Settles as delivered what a sink marked done since the last time. Returns how many. */
 uint32_t kx_sealed_settle_done(struct kx_sealed *sealed, struct kx_counters *counters);
 /* Settles one record as `end`, unless it is settled already: it is never sent again. Returns
@@ -38,8 +43,6 @@ bool kx_sealed_settle(struct kx_sealed *sealed,
                       uint32_t slot,
                       struct kx_counters *counters,
                       enum kx_counter end);
-/* Whether the record has come to its end. */
-bool kx_sealed_settled(const struct kx_sealed *sealed, uint32_t slot);
 /* Settles whatever is left as `end`: the batch is over. Returns how many. */
 uint32_t
 kx_sealed_settle_rest(struct kx_sealed *sealed, struct kx_counters *counters, enum kx_counter end);

@@ -177,10 +177,20 @@ static void set_state(struct kx_sender *sender,
 
 /* --- settling --- */
 
+/* How long after their receipt records are confirmed. */
+static void observe_freshness(struct kx_sender *sender, struct kx_sealed *sealed, int64_t wall_ns)
+{
+    if (sender->params.histograms != NULL && sender->params.fresh)
+        kx_sealed_observe(sealed, sender->params.histograms, wall_ns);
+}
+
 /* Counts what the far end confirmed, in this batch and in the one that a sink may have begun. */
-static uint32_t settle_done(struct kx_sender *sender, struct kx_sealed *first)
+static uint32_t settle_done(struct kx_sender *sender, struct kx_sealed *first, int64_t wall_ns)
 {
     struct kx_counters *counters = sender->params.env.counters;
+    observe_freshness(sender, first, wall_ns);
+    if (sender->view.next != NULL)
+        observe_freshness(sender, kx_queue_second(sender->params.queue), wall_ns);
     uint32_t settled = kx_sealed_settle_done(first, counters);
     uint32_t ahead = 0;
     if (sender->view.next != NULL)
@@ -189,54 +199,66 @@ static uint32_t settle_done(struct kx_sender *sender, struct kx_sealed *first)
     return settled;
 }
 
-/* Writes what is set aside as dead letters, in its order. Returns how many of them are kept. */
-static uint32_t keep_letters(struct kx_sender *sender,
+/* The proven ones that are still bad. Returns how many. */
+static uint32_t list_letters(const struct kx_sender *sender,
                              const struct kx_sealed *sealed,
-                             uint64_t now_ns,
-                             int64_t wall_ns)
+                             struct kx_dead_letter letters[KX_REJECTED_RUN],
+                             uint32_t slots[KX_REJECTED_RUN])
 {
-    const struct kx_isolate *isolate = &sender->isolate;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < sender->isolate.proven; i++) {
+        const struct kx_isolate_aside *aside = &sender->isolate.aside[i];
+        if (kx_batch_done(&sealed->view, aside->slot))
+            continue; /* confirmed after all, by a call that came later */
+        letters[count] =
+            (struct kx_dead_letter){.record = kx_store_record(&sealed->store, aside->slot),
+                                    .reason = aside->reason,
+                                    .text = aside->text};
+        slots[count++] = aside->slot;
+    }
+    return count;
+}
+
+/* The one place where records are given up because the far end refuses them: the proven ones. They
+ * become dead letters where that is possible. */
+static void
+condemn(struct kx_sender *sender, struct kx_sealed *sealed, uint64_t now_ns, int64_t wall_ns)
+{
     struct kx_dead_letter letters[KX_REJECTED_RUN];
-    for (uint32_t i = 0; i < isolate->aside_count; i++)
-        letters[i] = (struct kx_dead_letter){
-            .record = kx_store_record(&sealed->store, isolate->aside[i].slot),
-            .reason = isolate->aside[i].reason,
-            .text = isolate->aside[i].text};
-    /* A disk may take as long as a sink. */
-    atomic_store_explicit(&sender->alive, now_ns + CALL_NS + ALIVE_NS, memory_order_relaxed);
-    uint32_t kept = kx_dead_letters_write(sender->letters, letters, isolate->aside_count, wall_ns,
-                                          &sender->letters_err);
-    bool failed = sender->letters != NULL && kept < isolate->aside_count;
+    uint32_t slots[KX_REJECTED_RUN];
+    uint32_t count = list_letters(sender, sealed, letters, slots);
+    if (count > 0) { /* a disk may take as long as a sink */
+        uint64_t alive_ns = now_ns + CALL_NS + ALIVE_NS;
+        atomic_store_explicit(&sender->alive, alive_ns, memory_order_relaxed);
+    }
+    uint32_t kept =
+        kx_dead_letters_write(sender->letters, letters, count, wall_ns, &sender->letters_err);
+    for (uint32_t i = 0; i < count; i++) {
+        kx_sealed_settle(sealed, slots[i], sender->params.env.counters,
+                         i < kept ? KX_C_DEAD_LETTERED : KX_C_SENDER_DROPPED_REJECTED);
+        kx_queue_lose(sender->params.queue, letters[i].record);
+    }
+    kx_queue_settled(sender->params.queue, count);
+    kx_isolate_forget_proven(&sender->isolate);
+    if (count == 0)
+        return;
+    sender->report.condemned += count;
+    sender->report.kept += kept;
+    sender->report.err = &sender->isolate.err;
+    bool failed = sender->letters != NULL && kept < count;
     if (failed && !sender->letters_failed)
         sender->report.letters_err = &sender->letters_err;
     sender->letters_failed = failed;
-    return kept;
 }
 
-/* The one place where records are given up because the far end refuses them. */
-static void
-condemn_aside(struct kx_sender *sender, struct kx_sealed *sealed, uint64_t now_ns, int64_t wall_ns)
+/* kx_batch_drop, of the batch that is being delivered. */
+static void drop(struct kx_batch *batch, uint32_t i, enum kx_counter reason)
 {
-    struct kx_isolate *isolate = &sender->isolate;
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < isolate->aside_count; i++) /* but for those confirmed after all */
-        if (!kx_sealed_settled(sealed, isolate->aside[i].slot))
-            isolate->aside[count++] = isolate->aside[i];
-    isolate->aside_count = count;
-    if (count == 0)
-        return;
-    uint32_t kept = keep_letters(sender, sealed, now_ns, wall_ns);
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t slot = isolate->aside[i].slot;
-        kx_sealed_settle(sealed, slot, sender->params.env.counters,
-                         i < kept ? KX_C_DEAD_LETTERED : KX_C_SENDER_DROPPED_REJECTED);
-        kx_queue_lose(sender->params.queue, kx_store_record(&sealed->store, slot));
-    }
-    kx_queue_settled(sender->params.queue, count);
-    sender->report.condemned += count;
-    sender->report.kept += kept;
-    sender->report.err = &isolate->err;
-    isolate->aside_count = 0;
+    struct kx_sender *sender = batch->engine;
+    struct kx_sealed *sealed = kx_queue_first(sender->params.queue);
+    KX_ASSERT(i < sealed->records && batch->done == sealed->store.done);
+    if (kx_sealed_settle(sealed, i, sender->params.env.counters, reason))
+        kx_queue_settled(sender->params.queue, 1);
 }
 
 static void discard_from_now(struct kx_sender *sender, enum kx_counter discard_as)
@@ -251,11 +273,15 @@ static void finish_batch(struct kx_sender *sender, struct kx_sealed *sealed)
 {
     if (sealed->delivered > 0)
         kx_count(sender->params.env.counters, KX_C_BATCHES, 1);
+    if (sender->params.histograms != NULL)
+        kx_histogram_observe(sender->params.histograms, KX_H_BATCH_RECORDS, sealed->records, 1);
     kx_queue_finish(sender->params.queue);
 }
 
-static void discard_batch(struct kx_sender *sender, struct kx_sealed *sealed)
+static void
+discard_batch(struct kx_sender *sender, struct kx_sealed *sealed, uint64_t now_ns, int64_t wall_ns)
 {
+    condemn(sender, sealed, now_ns, wall_ns);
     uint32_t rest = kx_sealed_settle_rest(sealed, sender->params.env.counters, sender->discard_as);
     kx_queue_settled(sender->params.queue, rest);
     finish_batch(sender, sealed);
@@ -292,6 +318,7 @@ static void retry(struct kx_sender *sender, uint64_t asked, uint64_t now_ns, int
 static void hold(struct kx_sender *sender, const char *text, uint64_t now_ns, int64_t wall_ns)
 {
     kx_count(sender->params.env.counters, KX_C_HOLDS, 1);
+    kx_isolate_held(&sender->isolate);
     wait_for(sender, now_ns, HOLD_NS);
     set_state(sender, KX_SINK_HELD, text, now_ns, wall_ns);
     /* Nobody will mend it within the seconds of a flush. */
@@ -305,8 +332,7 @@ hold_all(struct kx_sender *sender, const struct kx_sealed *sealed, uint64_t now_
     char text[KX_BOARD_TEXT_MAX];
     snprintf(text, sizeof text, "rejected_all: every record is refused: %.*s",
              KX_BOARD_TEXT_MAX - 64, sender->isolate.err.text);
-    kx_isolate_end_run(&sender->isolate);
-    kx_isolate_begin(&sender->isolate, sealed);
+    kx_isolate_again(&sender->isolate, sealed);
     hold(sender, text, now_ns, wall_ns);
 }
 
@@ -348,12 +374,12 @@ rejected(struct kx_sender *sender, struct kx_sealed *sealed, uint64_t now_ns, in
     kx_backoff_reset(&sender->backoff);
     if (sender->view.end - sender->view.first > 1) {
         kx_isolate_split(&sender->isolate);
+        if (sender->isolate.took)
+            set_state(sender, KX_SINK_OK, "", now_ns, wall_ns);
         return;
     }
-    if (!kx_isolate_same(&sender->isolate, &sender->view, &sender->err)) {
-        condemn_aside(sender, sealed, now_ns, wall_ns);
-        kx_isolate_end_run(&sender->isolate);
-    }
+    if (kx_isolate_full(&sender->isolate))
+        condemn(sender, sealed, now_ns, wall_ns);
     if (kx_isolate_set_aside(&sender->isolate, &sender->view, &sender->err))
         hold_all(sender, sealed, now_ns, wall_ns);
 }
@@ -367,22 +393,22 @@ static void conclude_delivery(struct kx_sender *sender,
     if (outcome == KX_SENT)
         for (uint32_t i = sender->view.first; i < sender->view.end; i++)
             kx_batch_mark(&sender->view, i);
-    uint32_t delivered = settle_done(sender, sealed);
+    uint32_t delivered = settle_done(sender, sealed, wall_ns);
     sender->report.called = true;
     sender->report.outcome = outcome;
     sender->report.sequence = sealed->sequence;
     sender->report.records = sender->view.end - sender->view.first;
     sender->report.delivered = delivered;
     sender->report.took_ns = now_ns - sender->called_ns;
+    if (sender->params.histograms != NULL)
+        kx_histogram_observe(sender->params.histograms, KX_H_LATENCY, sender->report.took_ns, 1);
     sender->report.age_ns = now_ns - sealed->opened_ns;
     if (outcome != KX_SENT)
         sender->report.err = &sender->err;
     if (delivered > 0) {
         sender->status.last_delivery_ns = wall_ns;
         sender->board_stale = true;
-        /* It takes records: those set aside are bad ones. */
-        condemn_aside(sender, sealed, now_ns, wall_ns);
-        kx_isolate_end_run(&sender->isolate);
+        kx_isolate_took(&sender->isolate);
     }
     learn_bytes_max(sender, sender->view.bytes_max);
     /* Of a view that is too large, splitting is what comes next, not a wait and not a verdict. */
@@ -477,8 +503,11 @@ deliver(struct kx_sender *sender, struct kx_sealed *sealed, uint64_t now_ns, int
             hold_all(sender, sealed, now_ns, wall_ns);
             return;
         }
-        condemn_aside(sender, sealed, now_ns, wall_ns);
+        condemn(sender, sealed, now_ns, wall_ns);
         finish_batch(sender, sealed);
+        /* It answers, and nothing waits for it any more. */
+        if (sender->status.state == KX_SINK_RETRYING || sender->status.state == KX_SINK_HELD)
+            succeed(sender, now_ns, wall_ns);
         return;
     }
     if (too_large(sender, view)) {
@@ -489,6 +518,8 @@ deliver(struct kx_sender *sender, struct kx_sealed *sealed, uint64_t now_ns, int
     view->retry_after_ns = view->bytes_max = 0; /* as it was left when it was another's `next` */
     view->reason[0] = '\0';
     view->next = batch_behind(sender);
+    view->drop = drop;
+    view->engine = sender;
     struct kx_call call;
     begin_call(sender, now_ns, &call);
     sender->outcome = sender->params.ops->deliver(sender->self, view, &call, &sender->err);
@@ -585,7 +616,7 @@ kx_sender_step(struct kx_sender *sender, uint64_t now_ns, int64_t wall_ns, uint6
         return KX_STEP_END;
     }
     if (sender->discarding) {
-        discard_batch(sender, sealed);
+        discard_batch(sender, sealed, now_ns, wall_ns);
         return KX_STEP_AGAIN;
     }
     if (now_ns < sender->not_before_ns) {

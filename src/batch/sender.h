@@ -34,6 +34,7 @@
 #include "batch/queue.h"
 #include "batch/sink.h"
 #include "batch/step.h"
+#include "stats/histogram.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -43,6 +44,8 @@ struct kx_sender_params {
     const struct kx_sink_config *sink;
     const struct kx_sink_ops *ops;
     struct kx_sink_env env;
+    struct kx_histograms *histograms; /* the sender's own; NULL = nobody asks */
+    bool fresh;                       /* records carry the time at which they came */
     struct kx_queue *queue;
     struct kx_wake *wake; /* the sender's own; stop and poke signal it */
     int stop_fd;          /* becomes readable when calls must end */

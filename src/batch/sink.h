@@ -65,6 +65,9 @@ struct kx_batch {
      * Rejections running with one reason are a wrong configuration, not bad records. Empty = err's
      * code and text are compared. */
     char reason[KX_REASON_MAX];
+    /* The engine's: kx_batch_drop. NULL in a batch that no engine made. */
+    void (*drop)(struct kx_batch *batch, uint32_t i, enum kx_counter reason);
+    void *engine;
 };
 
 static inline const struct kx_record *kx_batch_record(const struct kx_batch *batch, uint32_t i)
@@ -80,6 +83,16 @@ static inline bool kx_batch_done(const struct kx_batch *batch, uint32_t i)
 static inline void kx_batch_mark(struct kx_batch *batch, uint32_t i)
 {
     batch->done[i / 64] |= 1ull << (i % 64);
+}
+
+/* The far end has said that it will not keep record i, for a reason that is neither a fault nor a
+ * matter of trying again, such as its retention: the record is settled as that row of
+ * records_dropped_total, and is never sent again. Within a call of deliver only. */
+static inline void kx_batch_drop(struct kx_batch *batch, uint32_t i, enum kx_counter reason)
+{
+    if (batch->drop != NULL)
+        batch->drop(batch, i, reason);
+    kx_batch_mark(batch, i);
 }
 
 /* What the program lends a sink for its life. */

@@ -116,6 +116,13 @@ static uint64_t held(const struct kx_worker *worker)
     return (uint64_t)kx_open_live(&worker->open) + kx_delta_parked(worker->delta);
 }
 
+/* What is held, for others to see: after each change, so that the account is off by no more than
+ * the record that is being moved. Relaxed: a gauge; after the thread's end its join orders it. */
+static void show(struct kx_worker *worker)
+{
+    atomic_store_explicit(&worker->live, held(worker), memory_order_relaxed);
+}
+
 /* Records that the ring had no room for were offered to this sink too. */
 static void count_refused(struct kx_worker *worker)
 {
@@ -144,6 +151,7 @@ static bool seal(struct kx_worker *worker)
         return false;
     }
     kx_queue_push(worker->params.queue, sealed);
+    show(worker);
     kx_count(worker->params.counters, KX_C_SEALED, 1);
     return true;
 }
@@ -171,6 +179,7 @@ put(struct kx_worker *worker, const struct kx_record *record, uint64_t changed, 
     if (!kx_open_fits(&worker->open, record->length))
         seal(worker); /* if it cannot, the record makes the batch full, or replaces another */
     kx_open_add(&worker->open, record, changed, now_ns);
+    show(worker);
     seal_full(worker);
 }
 
@@ -220,6 +229,7 @@ static bool drain(struct kx_worker *worker, uint64_t now_ns, bool past_stop)
     if (gone) {
         kx_open_drop(&worker->open, KX_C_DROPPED_GONE);
         kx_delta_drop(worker->delta, KX_C_DROPPED_GONE);
+        show(worker);
     }
     size_t taken = 0;
     enum kx_ring_result result = KX_RING_RECORD;
@@ -239,6 +249,7 @@ static bool drain(struct kx_worker *worker, uint64_t now_ns, bool past_stop)
             kx_count(worker->params.counters, KX_C_DROPPED_STOP, 1);
         else
             take(worker, record, now_ns);
+        show(worker);
     }
     kx_ring_release(worker->params.ring, worker->params.reader);
     worker->ended = result == KX_RING_END;
@@ -298,8 +309,7 @@ enum kx_step kx_worker_step(struct kx_worker *worker, uint64_t now_ns, uint64_t 
 {
     atomic_store_explicit(&worker->alive, now_ns + ALIVE_NS, memory_order_relaxed);
     enum kx_step next = step(worker, now_ns, ret_until_ns);
-    /* Relaxed: a gauge; after the thread's end its join orders it. */
-    atomic_store_explicit(&worker->live, held(worker), memory_order_relaxed);
+    show(worker);
     if (next == KX_STEP_END)
         atomic_store_explicit(&worker->alive, UINT64_MAX, memory_order_relaxed);
     return next;

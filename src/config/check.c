@@ -44,6 +44,19 @@ enum kx_code kx_check_url(void *field, struct kx_error *err)
     return KX_OK;
 }
 
+enum kx_code kx_check_http_url(void *field, struct kx_error *err)
+{
+    const char *text = *(char **)field;
+    bool scheme = strncasecmp(text, "http://", 7) == 0 || strncasecmp(text, "https://", 8) == 0;
+    struct kx_url url;
+    /* Not repeated: somebody may have written a password into it. */
+    if (!scheme || kx_url_parse(text, &url, NULL) != KX_OK)
+        return kx_error_set(err, KX_ERR_CONFIG, 0,
+                            "it must be http(s)://host[:port][/prefix], without credential, '?' "
+                            "and '#'");
+    return KX_OK;
+}
+
 enum kx_code kx_check_view(void *field, struct kx_error *err)
 {
     static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"

@@ -38,5 +38,7 @@ enum kx_code kx_check_fields(void *field, struct kx_error *err);
 enum kx_code kx_check_path(void *field, struct kx_error *err);
 /* char *: a key of ours: lower-case letters, digits and '_', at most KX_EXTRA_NAME_BYTES_MAX. */
 enum kx_code kx_check_key(void *field, struct kx_error *err);
+/* char *: an http(s) address without credential, query or fragment; it stays as it is written. */
+enum kx_code kx_check_http_url(void *field, struct kx_error *err);
 
 #endif

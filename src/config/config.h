@@ -168,7 +168,31 @@ struct kx_dead_letter_config {
     uint64_t bytes;
 };
 
-enum kx_sink_type { KX_SINK_CONSOLE, KX_SINK_SQLITE, KX_SINK_MQTT, KX_SINK_TYPES };
+enum kx_sink_type {
+    KX_SINK_CONSOLE,
+    KX_SINK_SQLITE,
+    KX_SINK_INFLUXDB,
+    KX_SINK_MQTT,
+    KX_SINK_TYPES
+};
+
+enum kx_influx_api { KX_INFLUX_V2, KX_INFLUX_V1, KX_INFLUX_V3 };
+enum kx_influx_precision { KX_INFLUX_NS, KX_INFLUX_US, KX_INFLUX_MS, KX_INFLUX_S };
+enum kx_influx_time { KX_INFLUX_LAST_SEEN, KX_INFLUX_RECEIVED };
+enum kx_influx_mac { KX_INFLUX_MAC_TAG, KX_INFLUX_MAC_FIELD, KX_INFLUX_MAC_BOTH };
+
+struct kx_influxdb_config {
+    char *url; /* http(s)://host[:port][/prefix] */
+    enum kx_influx_api api;
+    char *org;    /* v2; NULL = not said */
+    char *bucket; /* of v1 and v3 the database, of v1 perhaps DATABASE/POLICY */
+    char *user;   /* v1 */
+    struct kx_secret token, password;
+    enum kx_influx_precision precision;
+    enum kx_influx_time timestamp;
+    enum kx_influx_mac mac_as;
+    enum kx_switch gzip; /* auto = to another host */
+};
 
 struct kx_sink_config {
     char *name; /* default: its type, with -2, -3 ... when there are several */
@@ -192,6 +216,7 @@ struct kx_sink_config {
     struct {
         char *path;
     } sqlite;
+    struct kx_influxdb_config influxdb;
     struct kx_mqtt_config mqtt;
 };
 
@@ -220,6 +245,13 @@ struct kx_capture_config {
     uint32_t files; /* with the older ones: path, path.1, ... */
 };
 
+/* The port that shows what the program does. */
+struct kx_stats_config {
+    char *listen;     /* as stats/listen.h has it; NULL = nobody asked for a place */
+    char *token_file; /* NULL = no token */
+    char *cert_file, *key_file, *client_ca_file;
+};
+
 /* For which Kismet `login` makes a key, and where it goes. */
 struct kx_login_config {
     char *url;          /* from the command line; NULL = not given there */
@@ -240,6 +272,7 @@ struct kx_config {
     size_t sink_count;
     struct kx_replay_config replay;
     struct kx_capture_config capture;
+    struct kx_stats_config stats;
     struct kx_login_config login;
     bool once;
     uint64_t duration_ns; /* 0 = until a signal */

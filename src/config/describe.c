@@ -70,6 +70,25 @@ static void describe_source(const struct kx_source_config *source, struct kx_buf
     kx_buf_text(out, source->tls.insecure ? ", TLS UNVERIFIED\n" : "\n");
 }
 
+static void describe_influxdb(const struct kx_sink_config *sink, struct kx_buf *out)
+{
+    const struct kx_influxdb_config *influxdb = &sink->influxdb;
+    kx_buf_printf(
+        out, "influxdb, api %s, ",
+        word_of(KX_SCOPE_INFLUXDB, offsetof(struct kx_sink_config, influxdb.api), influxdb->api));
+    append_safe(out, influxdb->url);
+    kx_buf_text(out, influxdb->api == KX_INFLUX_V2 ? ", bucket " : ", database ");
+    append_safe(out, influxdb->bucket);
+    if (influxdb->user != NULL) {
+        kx_buf_text(out, ", user ");
+        append_safe(out, influxdb->user);
+    }
+    append_secret(out, influxdb->user != NULL ? ", password" : ", token",
+                  influxdb->user != NULL ? &influxdb->password : &influxdb->token);
+    if (sink->tls.insecure)
+        kx_buf_text(out, ", TLS UNVERIFIED");
+}
+
 static void describe_letters(const struct kx_dead_letter_config *letters, struct kx_buf *out)
 {
     if (!letters->on) {
@@ -107,6 +126,8 @@ static void describe_sink(const struct kx_sink_config *sink, struct kx_buf *out)
         else
             append_duration(out, ", kept ", sink->tables.history.retention_ns);
         break;
+    case KX_SINK_INFLUXDB:
+        describe_influxdb(sink, out);
     case KX_SINK_MQTT:
         kx_buf_text(out, "mqtt, broker ");
         append_safe(out, sink->mqtt.url);
@@ -132,7 +153,8 @@ static void describe_sink(const struct kx_sink_config *sink, struct kx_buf *out)
     kx_buf_printf(out, ", batches of %u records, %s", (unsigned)sink->batch.records,
                   kx_value_size_text(sink->batch.bytes, words));
     append_duration(out, " or ", sink->batch.interval_ns);
-    describe_letters(&sink->dead_letter, out);
+    if (sink->type != KX_SINK_CONSOLE) /* which takes everything */
+        describe_letters(&sink->dead_letter, out);
     kx_buf_byte(out, '\n');
 }
 

@@ -3,7 +3,7 @@
  */
 #include "config/finish.h"
 
-#include "config/broker.h"
+#include "config/finish_sink.h"
 #include "config/kinds.h"
 #include "config/state.h"
 #include "config/url.h"
@@ -234,56 +234,7 @@ static void settle_age(const struct kx_config *config, struct kx_sink_config *si
         sink->delta.max_age_ns = 0;
 }
 
-/* Passwords that everybody between can read are warned of, as are TLS that verifies nothing. */
-static enum kx_code
-check_mqtt(struct kx_config *config, const struct kx_sink_config *sink, struct kx_error *err)
-{
-    const struct kx_mqtt_config *mqtt = &sink->mqtt;
-    const struct kx_tls_config *tls = &sink->tls;
-    bool any = tls->ca_file != NULL || tls->cert_file != NULL || tls->key_file != NULL;
-    struct kx_url url;
-    bool added = true;
-    if (mqtt->url == NULL) {
-        kx_error_set(err, KX_ERR_CONFIG, 0, "sink %s: no broker: give url (--mqtt-host)",
-                     sink->name);
-        return at_line(config, sink->line, err);
-    }
-    if (kx_broker_parse(mqtt->url, &url, err) != KX_OK)
-        return at_line(config, sink->line, err);
-    if (mqtt->port > 0 && url.port_given && url.port != mqtt->port)
-        kx_error_set(err, KX_ERR_CONFIG, 0,
-                     "sink %s: the url says port %u and port says %u: keep one of them", sink->name,
-                     (unsigned)url.port, (unsigned)mqtt->port);
-    else if (mqtt->payload == KX_MQTT_BATCH && mqtt->topic != NULL)
-        kx_error_set(err, KX_ERR_CONFIG, 0,
-                     "sink %s: topic is of a device, and payload: batch goes to {prefix}/batch: "
-                     "leave out one of them",
-                     sink->name);
-    else if ((tls->cert_file == NULL) != (tls->key_file == NULL))
-        kx_error_set(err, KX_ERR_CONFIG, 0,
-                     "sink %s: cert_file and key_file belong together: give both or none",
-                     sink->name);
-    else if ((any || tls->insecure) && !url.tls)
-        kx_error_set(err, KX_ERR_CONFIG, 0, "sink %s: tls is for mqtts: write url: mqtts://...",
-                     sink->name);
-    else {
-        if (tls->insecure)
-            added = kx_strings_addf(&config->warnings,
-                                    "sink %s: tls is insecure: whoever sits between can read and "
-                                    "change everything; use ca_file instead",
-                                    sink->name);
-        /* The password itself is settled later, and a user has one. */
-        if (added && mqtt->username != NULL && !url.tls && !kx_url_is_loopback(&url))
-            added = kx_strings_addf(&config->warnings,
-                                    "sink %s: name and password go to %s in plain text; use "
-                                    "mqtts:// if the broker can",
-                                    sink->name, url.host);
-        return added ? KX_OK : no_memory(err);
-    }
-    return at_line(config, sink->line, err);
-}
-
-static enum kx_code check_sink(struct kx_config *config, size_t at, struct kx_error *err)
+static enum kx_code check_sink(const struct kx_config *config, size_t at, struct kx_error *err)
 {
     const struct kx_sink_config *sink = &config->sinks[at];
     for (size_t i = 0; i < at; i++) {
@@ -309,20 +260,7 @@ static enum kx_code check_sink(struct kx_config *config, size_t at, struct kx_er
             return at_line(config, sink->line, err);
         }
     }
-    if (sink->type == KX_SINK_MQTT) {
-        enum kx_code code = check_mqtt(config, sink, err);
-        if (code != KX_OK)
-            return code;
-    }
     return check_fence(config, sink, err);
-}
-
-/* Only the delta that is told per field knows what changed. */
-static void settle_payload(struct kx_sink_config *sink)
-{
-    if (sink->type == KX_SINK_MQTT && sink->mqtt.payload == KX_MQTT_DELTA &&
-        sink->delta.mode == KX_DELTA_CHANGED)
-        sink->delta.mode = KX_DELTA_FIELDS;
 }
 
 static bool writes_to_terminal(const struct kx_config *config)
@@ -373,8 +311,9 @@ enum kx_code kx_config_finish(struct kx_config *config, struct kx_error *err)
         code = check_sink(config, i, err);
     for (size_t i = 0; i < config->sink_count && code == KX_OK; i++) {
         settle_age(config, &config->sinks[i]);
-        settle_payload(&config->sinks[i]);
         code = warn_of_delta(config, &config->sinks[i], err);
+        if (code == KX_OK && kx_finish_sink(config, &config->sinks[i], err) != KX_OK)
+            code = at_line(config, config->sinks[i].line, err);
     }
     config->ring_bytes = round_up(config->ring_bytes);
     settle_log(config);

@@ -23,6 +23,7 @@ static const char *const group_titles[KX_GROUPS] = {
     [KX_GROUP_EXPORT] = "What goes out, and where to:",
     [KX_GROUP_TABLES] = "Sinks that keep tables:",
     [KX_GROUP_SQLITE] = "The sqlite sink:",
+    [KX_GROUP_INFLUXDB] = "The influxdb sink:",
     [KX_GROUP_MQTT] = "The mqtt sink:",
     [KX_GROUP_REPLAY] = "Capture and replay:",
     [KX_GROUP_LIMITS] = "Batches and memory:",

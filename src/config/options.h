@@ -26,6 +26,7 @@ enum kx_scope {
     KX_SCOPE_TOP,        /* struct kx_config */
     KX_SCOPE_LOG,        /* struct kx_config too */
     KX_SCOPE_CAPTURE,
+    KX_SCOPE_STATS,
     KX_SCOPE_SOURCE,
     KX_SCOPE_EXTRA,     /* struct kx_extra_field */
     KX_SCOPE_RECONNECT, /* struct kx_source_config too */
@@ -36,6 +37,7 @@ enum kx_scope {
     KX_SCOPE_SINK_TLS,  /* struct kx_tls_config */
     KX_SCOPE_CONSOLE,   /* one kind's own */
     KX_SCOPE_SQLITE,
+    KX_SCOPE_INFLUXDB,
     KX_SCOPE_MQTT,
     KX_SCOPE_PRESENCE,
     KX_SCOPE_BATCH,
@@ -81,6 +83,7 @@ enum kx_option_group {
     KX_GROUP_EXPORT,
     KX_GROUP_TABLES,
     KX_GROUP_SQLITE,
+    KX_GROUP_INFLUXDB,
     KX_GROUP_MQTT,
     KX_GROUP_REPLAY, /* and capture */
     KX_GROUP_LIMITS,

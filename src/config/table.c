@@ -3,10 +3,11 @@
  */
 #include "config/table.h"
 
-const char *const kx_sink_types[] = {"console", "sqlite", "mqtt", NULL};
+const char *const kx_sink_types[] = {"console", "sqlite", "influxdb", "mqtt", NULL};
 
 static const struct kx_option_rows *const groups[] = {
     &kx_rows_program,
+    &kx_rows_stats,
     /* a source */
     &kx_rows_source,
     &kx_rows_source_tls,

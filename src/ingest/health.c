@@ -33,14 +33,17 @@ static void read_status(struct kx_health *health, const struct kx_rest_result *r
 {
     struct kx_json_pick picks[] = {{.key = "kismet.system.server_uuid"},
                                    {.key = "kismet.system.version"},
-                                   {.key = "kismet.system.devices.count"}};
+                                   {.key = "kismet.system.devices.count"},
+                                   {.key = "kismet.system.memory.rss"}};
     struct kx_source_status *status = health->parts.status;
-    if (kx_json_pick(health->parts.json, result->body, result->body_length, picks, 3) != KX_JSON_OK)
+    if (kx_json_pick(health->parts.json, result->body, result->body_length, picks, 4) != KX_JSON_OK)
         return;
     copy_text(status->server_uuid, sizeof(status->server_uuid), &picks[0].text);
     copy_text(status->version, sizeof(status->version), &picks[1].text);
     if (picks[2].has_number && picks[2].number >= 0 && picks[2].number < 1e15)
         status->devices = (int64_t)picks[2].number;
+    if (picks[3].has_number && picks[3].number > 0 && picks[3].number < 1e12)
+        status->memory_bytes = (int64_t)picks[3].number * 1024; /* Kismet gives kilobytes */
 }
 
 /* Whether a datasource runs: it says so, and no error. */

@@ -40,7 +40,8 @@ struct kx_loop {
     struct curl_waitfd *fds; /* room for every source and the ring's wake-up */
     size_t *fd_counts;       /* of each source in this turn */
     _Atomic bool stop;
-    _Atomic uint64_t alive; /* a gauge for the watchdog; nothing hangs on it: relaxed */
+    _Atomic uint64_t alive;   /* a gauge for the watchdog; nothing hangs on it: relaxed */
+    _Atomic uint32_t devices; /* in the registry; the same */
     _Atomic(struct kx_loop_news *) news; /* from main; who takes the pointer owns it */
     int ended_fd;
     bool complete; /* written by the thread, read after the join */
@@ -277,6 +278,8 @@ static void *run(void *context)
         uint64_t now_ns = kx_clock_boot_ns();
         uint64_t alive_ns = now_ns + WAIT_MS_MAX * KX_NS_PER_MS + ALIVE_NS;
         atomic_store_explicit(&loop->alive, alive_ns, memory_order_relaxed);
+        atomic_store_explicit(&loop->devices, kx_registry_count(loop->registry),
+                              memory_order_relaxed);
         take_news(loop, now_ns);
         uint64_t next_ns = tick(loop, now_ns);
         if (transfer(loop))
@@ -292,11 +295,6 @@ static void *run(void *context)
     ssize_t written = write(loop->ended_fd, &one, sizeof(one));
     (void)written; /* an eventfd of ours that nobody filled takes a 1 */
     return NULL;
-}
-
-uint64_t kx_loop_alive_ns(const struct kx_loop *loop)
-{
-    return atomic_load_explicit(&loop->alive, memory_order_relaxed);
 }
 
 enum kx_code kx_loop_start(struct kx_loop *loop, struct kx_error *err)
@@ -360,6 +358,16 @@ void kx_loop_reload(struct kx_loop *loop, struct kx_loop_news *news)
     /* release for the loop; acquire for what it has not taken, which main itself wrote. */
     kx_loop_news_destroy(atomic_exchange_explicit(&loop->news, news, memory_order_acq_rel));
     curl_multi_wakeup(loop->rest);
+}
+
+uint64_t kx_loop_alive_ns(const struct kx_loop *loop)
+{
+    return atomic_load_explicit(&loop->alive, memory_order_relaxed);
+}
+
+uint32_t kx_loop_devices(const struct kx_loop *loop)
+{
+    return atomic_load_explicit(&loop->devices, memory_order_relaxed);
 }
 
 int kx_loop_ended_fd(const struct kx_loop *loop)

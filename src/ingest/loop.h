@@ -52,6 +52,8 @@ bool kx_loop_join(struct kx_loop *loop, uint64_t deadline_ns);
 /* Any thread: until when the ingest thread may stay silent (boot clock); UINT64_MAX = for ever,
  * when it has not started or has ended. */
 uint64_t kx_loop_alive_ns(const struct kx_loop *loop);
+/* Any thread: how many devices are remembered. */
+uint32_t kx_loop_devices(const struct kx_loop *loop);
 /* After the end: whether every source that was to finish (--once, replay) did so completely. */
 bool kx_loop_complete(const struct kx_loop *loop);
 void kx_loop_destroy(struct kx_loop *loop);

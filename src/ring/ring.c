@@ -149,6 +149,19 @@ size_t kx_ring_used(struct kx_ring *ring)
     return (size_t)(ring->written - slowest(ring, memory_order_acquire));
 }
 
+size_t kx_ring_fill(const struct kx_ring *ring)
+{
+    /* acquire, so that `published` is read after the cursors: never less than nothing. */
+    uint64_t released[KX_RING_READERS_MAX];
+    for (unsigned i = 0; i < ring->readers; i++)
+        released[i] = atomic_load_explicit(&ring->cursors[i].released, memory_order_acquire);
+    uint64_t published = atomic_load_explicit(&ring->published, memory_order_relaxed);
+    uint64_t most = 0;
+    for (unsigned i = 0; i < ring->readers; i++)
+        most = published - released[i] > most ? published - released[i] : most;
+    return most < ring->capacity ? (size_t)most : ring->capacity;
+}
+
 size_t kx_ring_capacity(const struct kx_ring *ring)
 {
     return ring->capacity;

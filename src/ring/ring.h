@@ -61,6 +61,8 @@ void kx_ring_publish(struct kx_ring *ring);
 /* Bytes that the slowest reader has not released. */
 size_t kx_ring_used(struct kx_ring *ring);
 size_t kx_ring_capacity(const struct kx_ring *ring);
+/* The same of what readers can see, for any thread: a gauge. */
+size_t kx_ring_fill(const struct kx_ring *ring);
 /* No more records will come: readers see KX_RING_END after the last. */
 void kx_ring_close(struct kx_ring *ring);
 /* A replay's pace: whether at most half the ring is used. A writer that has none sleeps on the wake

@@ -3,12 +3,14 @@
  */
 #include "sinks/sinks.h"
 #include "sinks/console.h"
+#include "sinks/influxdb.h"
 #include "sinks/mqtt.h"
 #include "sinks/sqlite.h"
 
 static const struct kx_sink_ops *const table[KX_SINK_TYPES] = {
     [KX_SINK_CONSOLE] = &kx_console_ops,
     [KX_SINK_SQLITE] = &kx_sqlite_ops,
+    [KX_SINK_INFLUXDB] = &kx_influxdb_ops,
     [KX_SINK_MQTT] = &kx_mqtt_ops,
 };
 

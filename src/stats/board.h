@@ -40,6 +40,7 @@ struct kx_source_status {
     int datasources_ok;     /* running; -1 = not known */
     int datasources_failed; /* -1 = not known */
     int64_t devices;        /* that the server knows; -1 = not known */
+    int64_t memory_bytes;   /* resident, of the server; 0 = not known */
 };
 
 enum kx_sink_state { KX_SINK_STARTING, KX_SINK_OK, KX_SINK_RETRYING, KX_SINK_HELD, KX_SINK_GONE };

@@ -17,15 +17,23 @@ enum kx_scope {
     KX_SCOPE_SOURCE,
     KX_SCOPE_PROCESS,
     KX_SCOPE_MAIN,
+    KX_SCOPE_STATS,
     KX_SCOPE_WORKER,
-    KX_SCOPE_SENDER
+    KX_SCOPE_SENDER,
+    KX_SCOPE_SINK,
+    KX_SCOPE_THREAD
 };
 
 enum kx_counter {
 #define KX_COUNTER(scope, id, metric, label, value, help) KX_C_##id,
 #include "stats/counters.def"
-#undef KX_COUNTER
     KX_COUNTERS
+};
+
+enum kx_gauge {
+#define KX_GAUGE(scope, id, metric, label, value, help) KX_G_##id,
+#include "stats/counters.def"
+    KX_GAUGES
 };
 
 struct kx_counter_info {
@@ -36,6 +44,7 @@ struct kx_counter_info {
     const char *help; /* "" in all but a metric's first row */
 };
 extern const struct kx_counter_info kx_counter_infos[KX_COUNTERS];
+extern const struct kx_counter_info kx_gauge_infos[KX_GAUGES];
 
 struct kx_counters {
     _Alignas(128) _Atomic uint64_t values[KX_COUNTERS];
@@ -53,6 +62,11 @@ static inline uint64_t kx_counter_get(const struct kx_counters *counters, enum k
 {
     return atomic_load_explicit(&counters->values[counter], memory_order_relaxed);
 }
+
+/* Adds what the block counts in rows of that scope to sums. Any thread. */
+void kx_counters_add(const struct kx_counters *counters,
+                     enum kx_scope scope,
+                     uint64_t sums[KX_COUNTERS]);
 
 /* A zeroed, aligned block; NULL without memory. */
 struct kx_counters *kx_counters_create(void);

@@ -5,9 +5,10 @@ import re
 import signal
 import sqlite3
 import stat
+import subprocess
 
 import kismet
-from harness import CAPTURES, Exporter, Sim, rows, wait_for
+from harness import CAPTURES, ROOT, Exporter, Sim, rows, wait_for
 
 TABLE = """
 CREATE TABLE kismet_devices (
@@ -152,3 +153,55 @@ def test_what_strangers_named_is_json_and_harmless(started, tmp_path):
     text = (tmp_path / "sqlite.dead-letter.ndjson").read_bytes().decode()
     assert len(text.splitlines()) == 75  # U+2028 and the like would make more
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069<>&]", text)
+
+
+def test_feeding_back_as_the_document_says(started, tmp_path):
+    document = (ROOT / "docs" / "dead-letters.md").read_text()
+    code = re.search(r"<!-- feed -->\n```python\n(.*?)^```$", document, re.DOTALL | re.MULTILINE)[1]
+    (tmp_path / "feed.py").write_text(code)
+    commands = re.search(r"```sh\n(mv .*?)^```$", document, re.DOTALL | re.MULTILINE)[1]
+    looks = re.search(r"```sh\n(jq .*?)^```$", document, re.DOTALL | re.MULTILINE)[1].splitlines()
+    db = tmp_path / "kismet.db"
+    replay = ["replay", CAPTURES / "neighbourhood-fields.ndjson.zst", "--speed", "max"]
+    replay += ["--export-type", "sqlite", "--sqlite-path", db, "--sensor", "test"]
+    started(Exporter, *replay, name="first").finish(sig=None)
+    known = [row["mac_addr"] for row in rows(db, "SELECT mac_addr FROM kismet_devices ORDER BY 1")]
+    poison = known[5::60]
+    before = rows(db, "SELECT * FROM kismet_events ORDER BY event_uid")
+    marks = ", ".join(f"'{mac}'" for mac in poison)
+    for table, what in (
+        ("kismet_devices", f"mac_addr IN ({marks})"),
+        ("kismet_events", "event_type = 'ALERT'"),
+    ):
+        execute(db, f"DELETE FROM {table}")
+        execute(
+            db,
+            f"CREATE TRIGGER ward_{table} BEFORE INSERT ON {table} WHEN NEW.{what} "
+            "BEGIN SELECT RAISE(ABORT, 'not this one'); END",
+        )
+    totals = started(Exporter, *replay, name="second").finish(sig=None, status=69)["sqlite"]
+    found = letters(tmp_path)
+    alerts = sum(row["event_type"] == "ALERT" for row in before)
+    assert alerts > 0 and totals["dropped"] == 0
+    assert totals["dead_lettered"] == len(found) > alerts
+    assert sum(letter["kind"] == "event" for letter in found) == alerts
+    execute(db, "DROP TRIGGER ward_kismet_devices")
+    execute(db, "DROP TRIGGER ward_kismet_events")
+
+    def shell(command):
+        return subprocess.run(
+            command, shell=True, cwd=tmp_path, check=True, capture_output=True, text=True, timeout=60
+        ).stdout
+
+    assert all(shell(line) for line in looks)
+    with open(tmp_path / "sqlite.dead-letter.ndjson", "a") as file:
+        file.write('{"when":"2026-11-')  # torn
+    shell(commands)
+    assert macs(db) == set(known)
+    after = rows(db, "SELECT * FROM kismet_events ORDER BY event_uid")
+    assert len(after) == len(before)
+    for a, b in zip(before, after):
+        assert json.loads(a.pop("event_data")) == json.loads(b.pop("event_data"))
+        for row in (a, b):
+            row.pop("id"), row.pop("created_at")
+        assert a == b

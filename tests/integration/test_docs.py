@@ -154,7 +154,8 @@ def test_shown_output_of_check_is_real(tmp_path):
         (tmp_path / name).chmod(0o600)
     path = tmp_path / "config.yaml"
     path.write_text(example.replace("/etc/kismet-export", str(tmp_path)))
-    status, text, error = ask("--config", path, "check")
+    state = {"STATE_DIRECTORY": "/var/lib/kismet-export"}
+    status, text, error = ask("--config", path, "check", env=state)
     assert status == 0, error
     assert text.replace(str(tmp_path), "/etc/kismet-export") == shown
 

@@ -92,6 +92,7 @@ struct fake {
     bool poison[4096];
     bool distinct_reasons; /* each poisoned record is refused for a reason of its own */
     bool reason_in_text;   /* the reason stands in err only */
+    bool good_first;       /* of a view with a poisoned record the others are confirmed */
     uint32_t confirm;      /* with an outcome other than KX_SENT: this many records are confirmed */
     uint32_t confirm_next; /* ... and this many of the batch behind */
     uint64_t retry_after_ns;
@@ -173,6 +174,10 @@ fake_answer(struct kx_batch *batch, enum kx_outcome outcome, struct kx_error *er
         kx_error_set(err, KX_ERR_LIMIT, 0, "too large");
         return KX_RETRY;
     }
+    if (outcome == KX_SENT && fake.good_first && fake_poisoned(batch) != 0)
+        for (uint32_t i = batch->first; i < batch->end; i++)
+            if (!fake.poison[kx_batch_record(batch, i)->sequence])
+                fake_confirm(batch, i);
     if (outcome == KX_REJECTED || (outcome == KX_SENT && fake_poisoned(batch) != 0))
         return fake_reject(batch, err);
     if (outcome == KX_SENT) {

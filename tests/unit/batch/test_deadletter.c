@@ -36,6 +36,25 @@ int __wrap_fdatasync(int fd)
     return -1;
 }
 
+/* So many times another process turns the file over before we lock it, after so many locks. */
+static unsigned swaps, locks_before;
+
+int __real_flock(int fd, int operation);
+int __wrap_flock(int fd, int operation);
+int __wrap_flock(int fd, int operation)
+{
+    if (locks_before > 0) {
+        locks_before--;
+    } else if (swaps > 0) {
+        swaps--;
+        assert_int_equal(rename(path, older), 0);
+        int other = open(path, O_WRONLY | O_CREAT, 0600);
+        assert_true(other >= 0);
+        assert_int_equal(close(other), 0);
+    }
+    return __real_flock(fd, operation);
+}
+
 static void open_letters(void)
 {
     kx_dead_letters_destroy(letters);
@@ -57,6 +76,7 @@ static int setup(void **state)
     content = malloc(READ_MAX + 1);
     assert_non_null(content);
     sync_fails = 0;
+    swaps = locks_before = 0;
     open_letters();
     return 0;
 }
@@ -211,13 +231,13 @@ static void test_lines(void **state)
 static void test_compat_and_case(void **state)
 {
     (void)state;
-    choose_fields();
     sink.compat = KX_COMPAT_SCRIPT;
     sink.mac_case = KX_MAC_LOWER;
     open_letters();
     assert_true(write_one(1, "x"));
     assert_true(read_file(path));
-    assert_non_null(strstr(content, "{\"mac_addr\":\"aa:bb:cc:dd:ee:ff\",\"name\":\"x\"}"));
+    assert_non_null(strstr(content, "\"mac_addr\":\"aa:bb:cc:dd:ee:ff\",\"name\":\"x\","));
+    assert_non_null(strstr(content, "\"username\":null,")); /* not "", as the script sent it */
 }
 
 static void test_off(void **state)
@@ -429,6 +449,30 @@ static void test_shared_file(void **state)
     assert_int_equal(count_of(KX_C_DEAD_LETTER_ROTATIONS), 1);
 }
 
+/* Another process turns the file over between our open and our lock. */
+static void test_turned_over_under_way(void **state)
+{
+    (void)state;
+    choose_fields();
+    assert_true(write_one(1, "x"));
+    swaps = 1;
+    assert_true(write_one(2, "y"));
+    expect_content(path, LINE("2", "y"));
+    expect_content(older, LINE("1", "x"));
+    swaps = 100;
+    refuse("another program holds its lock");
+    swaps = 0;
+    /* The same when it is we who turn it over: what is in the older file is kept. */
+    sink.fields = (struct kx_strings){0};
+    open_letters();
+    assert_int_equal(truncate(path, BYTES_MAX - 10000), 0);
+    locks_before = 1;
+    swaps = 100;
+    uint32_t kept = write_many(10, 64);
+    assert_in_range(kept, 5, 9);
+    swaps = 0;
+}
+
 /* The largest record that there can be, every byte of it escaped. */
 static void test_largest(void **state)
 {
@@ -469,6 +513,7 @@ int main(void)
         TEST(test_full),
         TEST(test_disk_that_fails),
         TEST(test_shared_file),
+        TEST(test_turned_over_under_way),
         TEST(test_largest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -65,6 +65,37 @@ static void test_report(void **state)
     expect_account(10, 0, 0, 0);
 }
 
+/* Of each batch the far end keeps all but the second and the last record, and says so. */
+static enum kx_outcome
+deliver_but_two(struct kx_batch *batch, const struct kx_call *call, struct kx_error *err)
+{
+    (void)call;
+    (void)err;
+    kx_batch_drop(batch, 1, KX_C_SENDER_DROPPED_RETENTION);
+    kx_batch_drop(batch, batch->end - 1, KX_C_SENDER_DROPPED_RETENTION);
+    kx_batch_drop(batch, batch->end - 1, KX_C_SENDER_DROPPED_RETENTION);
+    return KX_SENT;
+}
+
+static void test_dropped_by_the_sink(void **state)
+{
+    (void)state;
+    fake.deliver = deliver_but_two;
+    push(10);
+    push(100);
+    assert_int_equal(run(), 0);
+    assert_int_equal(count_of(KX_C_SENDER_DROPPED_RETENTION), 4);
+    assert_int_equal(count_of(KX_C_DELIVERED), 106);
+    assert_int_equal(kx_queue_pending(queue), 0);
+    expect_state(KX_SINK_OK, "");
+    push(2); /* the second is the last */
+    assert_int_equal(run(), 0);
+    assert_int_equal(count_of(KX_C_SENDER_DROPPED_RETENTION), 5);
+    assert_int_equal(count_of(KX_C_DELIVERED), 107);
+    assert_int_equal(kx_queue_pending(queue), 0);
+    close_and_end();
+}
+
 /* What the board says, and when: a change at once, deliveries each second and at the end. */
 static void test_board(void **state)
 {
@@ -670,6 +701,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_sent),
         TEST(test_report),
+        TEST(test_dropped_by_the_sink),
         TEST(test_board),
         TEST(test_texts),
         TEST(test_terse_sink),

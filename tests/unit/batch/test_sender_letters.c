@@ -126,6 +126,133 @@ static void test_none_of_a_run(void **state)
     expect_letters(path, letters, 2);
 }
 
+/* A sink that takes the good records at once leaves the bad ones to be tried one behind the other:
+ * that is no run, since good ones were between them. */
+static void test_many_bad_ones_behind_good_ones(void **state)
+{
+    (void)state;
+    uint64_t letters[120];
+    fake.good_first = true;
+    for (uint32_t i = 0; i < 120; i++)
+        fake.poison[letters[i] = 3 + 8 * (uint64_t)i + i % 3] = true;
+    push(1000);
+    assert_int_equal(run(), 0);
+    expect_account(880, 0, 0, 0);
+    expect_letters(path, letters, 120);
+    assert_int_equal(count_of(KX_C_HOLDS), 0);
+    expect_state(KX_SINK_OK, "");
+}
+
+/* But where none was between them it is one, also behind others; and what was taken before the hold
+ * is no sign that the far end takes records now. */
+static void test_a_run_behind_good_ones(void **state)
+{
+    (void)state;
+    static const uint64_t letters[] = {10, 20, 30};
+    fake.good_first = true;
+    fake.poison[10] = fake.poison[20] = fake.poison[30] = true;
+    for (uint32_t i = 101; i <= 100 + KX_REJECTED_RUN; i++)
+        fake.poison[i] = true;
+    push(200);
+    now_ns = run();
+    expect_state(KX_SINK_HELD, "rejected_all");
+    expect_account(147, 0, 0, 50);
+    expect_letters(path, letters, 3);
+    for (int i = 0; i < 3; i++) {
+        now_ns = run();
+        expect_state(KX_SINK_HELD, "rejected_all");
+        expect_account(147, 0, 0, 50);
+    }
+    memset(fake.poison, 0, sizeof fake.poison);
+    run();
+    expect_account(197, 0, 0, 0);
+    expect_letters(path, letters, 3);
+}
+
+/* Every other record is confirmed before an operator is wanted; then nothing is taken any more. */
+static enum kx_outcome
+half_then_none(struct kx_batch *batch, const struct kx_call *call, struct kx_error *err)
+{
+    (void)call;
+    bool first = fake.call_count++ == 0;
+    for (uint32_t i = batch->first; first && i < batch->end; i += 2)
+        fake_confirm(batch, i);
+    return first ? KX_HOLD : fake_reject(batch, err);
+}
+
+static void test_what_was_taken_before_a_hold(void **state)
+{
+    (void)state;
+    fake.deliver = half_then_none;
+    push(200);
+    for (int i = 0; i < 4; i++) {
+        now_ns = run();
+        expect_account(100, 0, 0, 100);
+        expect_letters(path, NULL, 0);
+    }
+    expect_state(KX_SINK_HELD, "rejected_all");
+    fake.deliver = NULL;
+    run();
+    expect_account(200, 0, 0, 0);
+}
+
+static enum kx_outcome
+late_confirmation(struct kx_batch *batch, const struct kx_call *call, struct kx_error *err)
+{
+    (void)call;
+    if (fake.call_count++ < 2)
+        return fake_reject(batch, err);
+    fake_confirm(batch, 0);
+    for (uint32_t i = batch->first; i < batch->end; i++)
+        fake_confirm(batch, i);
+    return KX_SENT;
+}
+
+/* A broker confirms what it seemed to refuse: delivered it is, and no dead letter. */
+static void test_confirmed_after_all(void **state)
+{
+    (void)state;
+    fake.deliver = late_confirmation;
+    push(3);
+    run();
+    assert_int_equal(fake.call_count, 3);
+    expect_account(3, 0, 0, 0);
+    expect_letters(path, NULL, 0);
+}
+
+/* A refused record is an answer: what was wrong before is over. */
+static void test_state_after_a_refusal(void **state)
+{
+    (void)state;
+    static const enum kx_outcome script[] = {KX_RETRY, KX_REJECTED, KX_HOLD, KX_REJECTED};
+    static const enum kx_sink_state states[] = {KX_SINK_RETRYING, KX_SINK_HELD};
+    fake.script = script;
+    fake.script_length = 4;
+    for (int i = 0; i < 2; i++) {
+        push(1);
+        now_ns = run();
+        expect_state(states[i], "outcome");
+        assert_int_equal(run(), 0);
+        expect_state(KX_SINK_OK, "");
+    }
+    assert_int_equal(count_of(KX_C_DEAD_LETTERED), 2);
+    /* The good ones of a batch are one too. */
+    fake.good_first = true;
+    fake.script = (const enum kx_outcome[]){KX_HOLD};
+    fake.script_length = 1;
+    fake.call_count = 0;
+    fake.poison[4] = fake.poison[5] = true;
+    push(10);
+    now_ns = run();
+    expect_state(KX_SINK_HELD, "outcome");
+    uint64_t until_ns;
+    kx_sender_step(sender, now_ns, 1, &until_ns);
+    kx_sender_step(sender, now_ns, 1, &until_ns);
+    expect_state(KX_SINK_OK, "");
+    run();
+    assert_int_equal(count_of(KX_C_DEAD_LETTERED), 4);
+}
+
 /* Refused, but never found to be alone in it: it was not delivered, and is no dead letter. */
 static void test_stop_before_the_verdict(void **state)
 {
@@ -224,6 +351,11 @@ int main(void)
         TEST_LETTERS(test_several),
         TEST_LETTERS(test_none_while_all_is_refused),
         TEST_LETTERS(test_none_of_a_run),
+        TEST_LETTERS(test_many_bad_ones_behind_good_ones),
+        TEST_LETTERS(test_a_run_behind_good_ones),
+        TEST_LETTERS(test_what_was_taken_before_a_hold),
+        TEST_LETTERS(test_confirmed_after_all),
+        TEST_LETTERS(test_state_after_a_refusal),
         TEST_LETTERS(test_stop_before_the_verdict),
         TEST_LETTERS(test_no_place),
         TEST_LETTERS(test_reopened),

@@ -136,11 +136,9 @@ static void refusals(void **state)
         {"--key-file f", "--key-file is not for 'run': leave it out"},
         {"--postgres-conn x",
          "--postgres-conn: the postgres sink is not built in yet in " KX_VERSION
-         "; sinks: console, sqlite, mqtt"},
-        {"--influx-url", "--influx-url: the influxdb sink is not built in yet in " KX_VERSION
-                         "; sinks: console, sqlite, mqtt"},
+         "; sinks: console, sqlite, influxdb, mqtt"},
         {"--server-port 1", "--server-port: the socket sink is not built in yet in " KX_VERSION
-                            "; sinks: console, sqlite, mqtt"},
+                            "; sinks: console, sqlite, influxdb, mqtt"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct words words;

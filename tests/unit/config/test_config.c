@@ -278,7 +278,7 @@ static void refuses_shapes(void **state)
         {"sensor: x\n\tlog: y\n", 2, "a tab begins the line"},
         {"sensor: x\nsensors: y\n", 2,
          "unknown key 'sensors' at the top level, did you mean 'sensor'? (keys here: sensor, "
-         "sources, sinks, ring_bytes, max_devices, log, capture)"},
+         "sources, sinks, ring_bytes, max_devices, log, capture, stats)"},
         {"rate: 5\n", 1, "unknown key 'rate' at the top level, it belongs to sources[].rate"},
         {"sources:\n  - url: http://pi\n    rats: 5\n", 3,
          "unknown key 'rats' in 'sources', did you mean 'rate'? (keys here: name, url, api_key, "},
@@ -305,7 +305,7 @@ static void refuses_shapes(void **state)
         {"sinks:\n  - type:\n", 2, "a sink without a type"},
         {"sinks:\n  - type: postgres\n", 2,
          "type: the postgres sink is not built in yet in " KX_VERSION
-         "; sinks: console, sqlite, mqtt"},
+         "; sinks: console, sqlite, influxdb, mqtt"},
         {"sinks:\n  - path: x\n    type: sqlit\n", 3, "did you mean 'sqlite'?"},
         {"log: debug\n", 1,
          "log: wants keys of its own: write them indented on the lines below it "
@@ -616,7 +616,7 @@ static void refuses_lines(void **state)
         {NULL, "--kismet-port 0", "--kismet-port: 0 is out of range (1 to 65535)"},
         {NULL, "--export-type postgres",
          "--export-type: the postgres sink is not built in yet in " KX_VERSION
-         "; sinks: console, sqlite, mqtt"},
+         "; sinks: console, sqlite, influxdb, mqtt"},
         {NULL, "--export-type ,", "--export-type: the list is empty: write one word at least"},
         {NULL, "--sqlite-path x",
          "--sqlite-path is for the sqlite sink, which does not run: add sqlite to --export-type"},
@@ -899,7 +899,7 @@ static void describes(void **state)
         "Kismet will answer 401; give --kismet-api-key-file\n"
         "sink console: console, text, compatible with the script, batches of 100 records, 256KiB "
         "or "
-        "100ms, no dead letters\n"
+        "100ms\n"
         "sink sqlite: sqlite, file kismet.db, history each 1m, kept forever, batches of 1000 "
         "records, 1MiB or 1s, dead letters in /var/lib/kx/sqlite.dead-letter.ndjson\n"
         "warning: source b:443: tls is insecure: whoever sits between can read and change "

@@ -115,19 +115,27 @@ static void places(void **state)
     expect_place(NULL);
 }
 
-/* Said, and no error: the program runs without. */
-static void no_place(void **state)
+static void expect_described(const char *sinks, const char *words)
 {
-    (void)state;
     struct kx_buf text;
-    unsetenv("HOME");
-    struct kx_config *config = load_good("  - {type: sqlite}\n");
+    struct kx_config *config = load_good(sinks);
     kx_buf_init(&text, 65536);
     kx_config_describe(config, &text);
     kx_buf_byte(&text, '\0');
-    assert_non_null(strstr(text.data, ", NO PLACE FOR DEAD LETTERS: give dead_letter.path\n"));
+    assert_non_null(strstr(text.data, words));
     kx_buf_fini(&text);
     kx_config_destroy(config);
+}
+
+/* No place is no error: the program runs without. */
+static void says_where(void **state)
+{
+    (void)state;
+    expect_described("  - {type: sqlite, dead_letter: {path: x}}\n", "1s, dead letters in x\n");
+    expect_described("  - {type: sqlite, dead_letter: off}\n", "1s, no dead letters\n");
+    unsetenv("HOME");
+    expect_described("  - {type: sqlite}\n",
+                     "1s, NO PLACE FOR DEAD LETTERS: give dead_letter.path\n");
 }
 
 static void refuses(void **state)
@@ -186,8 +194,8 @@ static void reloads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(section, clean),  cmocka_unit_test_setup(places, clean),
-        cmocka_unit_test_setup(no_place, clean), cmocka_unit_test_setup(refuses, clean),
+        cmocka_unit_test_setup(section, clean),    cmocka_unit_test_setup(places, clean),
+        cmocka_unit_test_setup(says_where, clean), cmocka_unit_test_setup(refuses, clean),
         cmocka_unit_test_setup(reloads, clean),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -360,8 +360,7 @@ static void test_formats(void **state)
     kx_console_ops.close(NULL);
     assert_ptr_equal(kx_sinks_find(KX_SINK_CONSOLE), &kx_console_ops);
     for (enum kx_sink_type type = 0; type < KX_SINK_TYPES; type++)
-        assert_string_equal(kx_sinks_find(type)->type,
-                            type == KX_SINK_CONSOLE ? "console" : "sqlite");
+        assert_string_equal(kx_sinks_find(type)->type, kx_sink_type_name(type));
 }
 
 /* `name or 'Unknown'`, as the script had it: an empty name is none. */
