@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "sinks/mqtt_payload.h"
+#include "sinks/mqtt_presence.h"
 #include "sinks/mqtt_reply.h"
 #include "sinks/mqtt_session.h"
 #include "sinks/mqtt_topic.h"
@@ -35,6 +36,7 @@ struct mqtt_sink {
     struct kx_mqtt_payload payload;
     struct kx_mqtt_session session;
     struct kx_mqtt_window window;
+    struct kx_mqtt_presence presence;
     struct suspect suspect;
     uint32_t largest;               /* payload that was confirmed, in bytes */
     int fault;                      /* the broker's reason for a refused publication; 0 = none */
@@ -58,6 +60,7 @@ static void mqtt_close(void *self)
     }
     kx_mqtt_session_fini(&sink->session);
     kx_mqtt_window_fini(&sink->window);
+    kx_mqtt_presence_fini(&sink->presence);
     kx_mqtt_payload_fini(&sink->payload);
     free(sink);
 }
@@ -77,6 +80,8 @@ static enum kx_code mqtt_open(const struct kx_sink_config *config,
     enum kx_code code = kx_mqtt_topics_init(&sink->topics, config, env->config->sensor, err);
     if (code == KX_OK)
         code = kx_mqtt_session_init(&sink->session, config, env->config, &sink->topics, err);
+    if (code == KX_OK)
+        code = kx_mqtt_presence_init(&sink->presence, config, env, &sink->topics, err);
     if (code != KX_OK) {
         kx_error_prefix(err, "sink %s", config->name);
         mqtt_close(sink);
@@ -103,8 +108,11 @@ refuse(struct mqtt_sink *sink, struct kx_mqtt_flight *flight, uint32_t i, int co
 static void come_back(struct mqtt_sink *sink, const struct kx_mqtt_completion *completion)
 {
     const struct kx_mqtt_tag *tag = &completion->tag;
-    if (tag->flight >= KX_MQTT_FLIGHTS)
+    if (tag->flight >= KX_MQTT_FLIGHTS) {
+        if (tag->flight == KX_MQTT_TAG_PRESENCE && completion->code > 0)
+            sink->fault = completion->code;
         return;
+    }
     struct kx_mqtt_flight *flight = &sink->window.flights[tag->flight];
     bool confirmed = completion->code == 0;
     kx_mqtt_flight_back(flight, tag->first, tag->end, confirmed);
@@ -312,6 +320,7 @@ static enum kx_outcome run(struct mqtt_sink *sink,
             return KX_SENT;
         if (kx_mqtt_session_lost(&sink->session, &outcome, err))
             return outcome;
+        kx_mqtt_presence_run(&sink->presence, &sink->session, kx_clock_boot_ns());
         uint32_t want = send_some(sink, now, next);
         if (want == 0)
             continue; /* everything was refused here */
@@ -381,9 +390,14 @@ static enum kx_outcome mqtt_idle(void *self, const struct kx_call *call, struct 
 {
     struct mqtt_sink *sink = self;
     enum kx_outcome outcome = kx_mqtt_session_ready(&sink->session, call, err);
-    if (outcome == KX_SENT)
+    if (outcome == KX_SENT) {
         take_back(sink);
-    else
+        kx_mqtt_presence_run(&sink->presence, &sink->session, kx_clock_boot_ns());
+        if (sink->fault != 0)
+            outcome =
+                kx_mqtt_session_refusal(&sink->session, sink->fault, "the topics of presence", err);
+    }
+    if (outcome != KX_SENT)
         drop(sink, true);
     return outcome;
 }
