@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "sinks/mqtt_payload.h"
 #include "sinks/mqtt_presence.h"
+#include "sinks/mqtt_probe.h"
 #include "sinks/mqtt_reply.h"
 #include "sinks/mqtt_session.h"
 #include "sinks/mqtt_topic.h"
@@ -402,11 +403,19 @@ static enum kx_outcome mqtt_idle(void *self, const struct kx_call *call, struct 
     return outcome;
 }
 
+static enum kx_code mqtt_probe(void *self, struct kx_probe *probe)
+{
+    struct mqtt_sink *sink = self;
+    kx_mqtt_probe(&sink->session, probe);
+    return KX_OK;
+}
+
 const struct kx_sink_ops kx_mqtt_ops = {
     .type = "mqtt",
     .newest_per_device = true,
     .open = mqtt_open,
     .deliver = mqtt_deliver,
     .idle = mqtt_idle,
+    .probe = mqtt_probe,
     .close = mqtt_close,
 };

@@ -263,15 +263,15 @@ enum kx_outcome kx_mqtt_session_connect(struct kx_mqtt_session *session,
                                         struct kx_error *err)
 {
     const struct kx_mqtt_config *mqtt = &session->sink->mqtt;
-    const struct kx_mqtt_conn_params params = {.uri = session->uri,
-                                               .client_id = session->client_id,
-                                               .user = mqtt->username,
-                                               .password = kx_secret_reveal(&session->password),
-                                               .tls = &session->sink->tls,
-                                               .version = session->version,
-                                               .keep_alive_s =
-                                                   (uint32_t)(mqtt->keep_alive_ns / KX_NS_PER_S),
-                                               .will_topic = session->topics->status};
+    const struct kx_mqtt_conn_params params = {
+        .uri = session->uri,
+        .client_id = session->client_id,
+        .user = mqtt->username,
+        .password = kx_secret_reveal(&session->password),
+        .tls = &session->sink->tls,
+        .version = session->version,
+        .keep_alive_s = (uint32_t)(mqtt->keep_alive_ns / KX_NS_PER_S),
+        .will_topic = session->probing ? NULL : session->topics->status};
     if (kx_mqtt_conn_create(&session->conn, &params, err) != KX_OK)
         return KX_RETRY;
     uint64_t deadline_ns = within(call, CONNECT_NS);
@@ -320,7 +320,7 @@ static bool publish_status(struct kx_mqtt_session *session, const char *word)
                                             .payload = word,
                                             .length = strlen(word),
                                             .qos = session->status.qos_max > 0 ? 1 : 0,
-                                            .retain = session->status.retain};
+                                            .retain = session->status.retain && !session->probing};
     const struct kx_mqtt_tag tag = {.flight = KX_MQTT_TAG_CONTROL};
     return kx_mqtt_conn_publish(session->conn, &message, &tag);
 }
@@ -355,7 +355,7 @@ enum kx_outcome kx_mqtt_session_online(struct kx_mqtt_session *session,
     }
     if (outcome != KX_SENT)
         return outcome;
-    if (!publish_status(session, "online"))
+    if (!publish_status(session, session->probing ? "probe" : "online"))
         return lost(session, err);
     outcome = await(session, call, "takes the status", &code, err);
     if (outcome == KX_SENT && code > 0)

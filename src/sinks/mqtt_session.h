@@ -41,7 +41,8 @@ struct kx_mqtt_session {
     uint64_t twin_since_ns;       /* the first of these */
     uint64_t not_before_ns;
     uint32_t window_max; /* below conn's own; 0 = none */
-    bool echo_done;      /* the self-test of 3.1.1 */
+    bool probing;   /* on the topic that topics->status names then, which leaves nothing behind */
+    bool echo_done; /* the self-test of 3.1.1 */
 };
 
 enum kx_code kx_mqtt_session_init(struct kx_mqtt_session *session,

@@ -126,7 +126,7 @@ class Watcher:
         self.client.loop_stop()
 
 
-def retained(port, topic="#", seconds=0.5):
+def retained(port, topic="#", seconds=0.5, user=None):
     """What a newcomer gets at once: {topic: payload}."""
     found = {}
     newest = time.monotonic()
@@ -138,7 +138,7 @@ def retained(port, topic="#", seconds=0.5):
             found[message.topic] = message.payload.decode()
 
     watcher = Watcher(port, topic, client_id=f"newcomer-{time.monotonic_ns()}", clean=True,
-                      on_message=note)
+                      user=user, on_message=note)
     wait_for(lambda: time.monotonic() - newest > seconds, what="the retained ones", every=0.05)
     watcher.kill()
     return found

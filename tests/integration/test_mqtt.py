@@ -1,22 +1,24 @@
 """The mqtt sink at a real mosquitto: what arrives, under which topic, with which guarantees."""
 
 import json
-import os
 import re
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import threading
+import urllib.parse
 
-import paho.mqtt.client as paho
 import pytest
 
+import hostile
 import kismet
-from campaign import QUICK, launch, source
-from harness import ROOT, Exporter, Process, Sim, wait_for
+from campaign import QUICK, configure, launch, source
+from harness import BUILD, ROOT, Exporter, Process, Sim, wait_for
 from mosquitto import Broker, Watcher, retained, sink
+from rawkismet import RawKismet
+from rawkismet import device as raw_device
+from test_tls import certificates  # noqa: F401, a fixture
 
 SEED_KEYS = (
     "timestamp mac_addr name username phy_type manufacturer first_seen last_seen channel frequency "
@@ -366,3 +368,310 @@ def test_a_message_above_the_brokers_limit_is_a_dead_letter(started, tmp_path):
     assert totals["dead_lettered"] + totals["dropped"] > 0
     assert "packet too large" in exporter.stderr()
     assert not [m for m in watcher.all("kismet/events") if len(m.payload) > 840]
+
+
+class Raw:
+    """An exporter between a Kismet that says what it is told and one broker."""
+
+    def __init__(self, started, tmp_path, broker, **more):
+        self.kismet = started(lambda _: RawKismet())
+        self.watcher = started(lambda _: Watcher(broker.port))
+        self.exporter = launch(
+            started, tmp_path, [source(self.kismet.url)], sinks=[sink(broker, **more)]
+        )
+        self.exporter.streaming()
+        wait_for(self.kismet.ready, what="the subscriptions")
+
+    def device(self, number, **more):
+        self.kismet.text("monitor", raw_device(number, **more))
+
+    def event(self, text):
+        self.kismet.text(
+            "eventbus",
+            json.dumps(
+                {
+                    "ALERT": {
+                        "kismet.alert.timestamp": 1700000000.5 + len(text),
+                        "kismet.alert.header": "DEAUTHFLOOD",
+                        "kismet.alert.hash": len(text),
+                        "kismet.alert.severity": 10,
+                        "kismet.alert.text": text,
+                    }
+                }
+            ),
+        )
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+def test_one_message_that_is_too_large_costs_itself(started, tmp_path, protocol):
+    """5 knows the limit beforehand; in 3.1.1 the broker hangs up on it, twice."""
+    broker = started(Broker, "max_packet_size 6000")
+    line = Raw(started, tmp_path, broker, protocol=protocol)
+    for i in range(5):
+        line.device(i)
+    wait_for(lambda: len(line.watcher.devices()) == 5, what="small ones")
+    line.event("x" * 9000)
+    for i in range(5, 10):
+        line.device(i)
+    line.event("small")
+    wait_for(lambda: len(line.watcher.devices()) == 10, 40, "its neighbours")
+    wait_for(lambda: line.watcher.all("kismet/events"), 40, "the next event")
+    totals = line.exporter.finish()["mqtt"]
+    assert totals["dead_lettered"] + totals["dropped"] == 1 and totals["delivered"] == 11
+    assert "packet too large" in line.exporter.stderr()
+    assert "x" * 9000 not in "".join(line.watcher.texts("kismet/events"))
+
+
+def test_the_hostile_names_read_back(started, tmp_path):
+    """One message of each, under its MAC, with the text it has."""
+    broker = started(Broker)
+    line = Raw(started, tmp_path, broker)
+    want = {}
+    for mac, text, frame in hostile.devices():
+        want[mac] = text
+        line.kismet.text("monitor", frame)
+    wait_for(lambda: len(line.watcher.devices()) == len(want), what="all of them")
+    assert line.exporter.finish()["mqtt"]["delivered"] == len(want)
+    assert len(line.watcher.all("kismet/devices/")) == len(want)
+    for message in line.watcher.all("kismet/devices/"):
+        assert re.fullmatch(r"kismet/devices/([0-9A-F]{2}_){5}[0-9A-F]{2}", message.topic)
+        device = json.loads(message.payload)
+        for field in hostile.TEXT_FIELDS:
+            assert device[field] == want[device["mac_addr"]], field
+
+
+def test_the_hostile_names_in_topics(started, tmp_path):
+    """Each is one level of the strict alphabet, or too long for a topic and refused by itself."""
+    broker = started(Broker)
+    line = Raw(
+        started,
+        tmp_path,
+        broker,
+        topic="{prefix}/by/{phy}/{mac}",
+        batch={"records": 1000, "interval": "1s"},
+    )
+    want = {}
+    for number, name in enumerate(hostile.NAMES):
+        frame = hostile.device(number, name, ())
+        assert b'"phy_type": "IEEE802.11"' in frame
+        mac = hostile.mac_of(number)
+        level = urllib.parse.quote(name.text or "unknown", safe="").replace("~", "%7E")
+        topic = f"kismet/by/{level}/{mac.replace(':', '_')}"
+        want[mac] = topic if len(topic) <= 256 else None
+        line.kismet.text(
+            "monitor", frame.replace(b'"IEEE802.11"', name.literal)
+        )
+    refused = sum(topic is None for topic in want.values())
+    assert refused >= 10
+    wait_for(
+        lambda: len(line.watcher.all("kismet/by/")) == len(want) - refused, what="all that can"
+    )
+    totals = line.exporter.finish()["mqtt"]
+    assert totals["delivered"] == len(want) - refused
+    assert totals["dropped"] + totals["dead_lettered"] == refused
+    for message in line.watcher.all("kismet/by/"):
+        assert message.topic == want[json.loads(message.payload)["mac_addr"]]
+
+
+# --- brokers of other kinds ---
+
+
+class OldBroker:
+    """Knows 3.1.1 only; says so with a code, or hangs up."""
+
+    def __init__(self, port, answer):
+        self.broker_port = port
+        self.answer = answer
+        self.levels = []
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=16)
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+
+    def serve(self, connection):
+        head = connection.recv(4096)
+        if not head:
+            return connection.close()
+        level = head[head.index(b"MQTT") + 4]
+        self.levels.append(level)
+        if level == 5:
+            if self.answer:
+                connection.sendall(self.answer)
+            return connection.close()
+        with socket.create_connection(("127.0.0.1", self.broker_port)) as broker:
+            broker.sendall(head)
+            back = threading.Thread(target=self.pump, args=(broker, connection), daemon=True)
+            back.start()
+            self.pump(connection, broker)
+
+    @staticmethod
+    def pump(one, other):
+        try:
+            while data := one.recv(65536):
+                other.sendall(data)
+            other.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def kill(self):
+        self.listener.close()
+
+
+@pytest.mark.parametrize("answer", [b"\x20\x02\x00\x01", b"\x20\x03\x00\x84\x00", b""])
+def test_a_broker_without_mqtt_5(started, tmp_path, answer):
+    sim = started(Sim, "--devices", "10", "--change", "100")
+    broker = started(Broker)
+    old = started(lambda _: OldBroker(broker.port, answer))
+    watcher = started(lambda _: Watcher(broker.port))
+    exporter = export(started, tmp_path, sim, old)
+    wait_for(lambda: len(watcher.devices()) == 10, 40, "devices by 3.1.1")
+    assert 5 in old.levels and old.levels[-1] == 4
+    assert exporter.finish()["mqtt"]["dropped"] == 0
+
+
+def test_mqtt_5_and_nothing_else(started, tmp_path):
+    sim = started(Sim, "--devices", "10", "--change", "100")
+    broker = started(Broker)
+    old = started(lambda _: OldBroker(broker.port, b"\x20\x02\x00\x01"))
+    exporter = export(started, tmp_path, sim, old, protocol="5")
+    wait_for(lambda: "set protocol: 3.1.1" in exporter.stderr(), what="the remedy")
+    assert set(old.levels) == {5}
+    exporter.stop()
+
+
+def test_a_broker_that_hangs_holds_up_no_end(started, tmp_path):
+    sim = started(Sim, "--devices", "50", "--change", "100", "--events-per-second", "20")
+    broker = started(Broker)
+    exporter = export(started, tmp_path, sim, broker)
+    wait_for(lambda: "delivering" in exporter.stderr(), what="it delivers")
+    broker.process.process.send_signal(signal.SIGSTOP)
+    size = sim.stats()["events"]
+    wait_for(lambda: sim.stats()["events"] > size + 20, what="events that nobody takes")
+    assert exporter.stop(seconds=12) in (0, 69)
+    broker.process.process.send_signal(signal.SIGCONT)
+    totals = exporter.totals()["mqtt"]
+    rest = sum(value for term, value in totals.items() if term != "received")
+    assert totals["received"] == rest and totals["pending"] == 0 and totals["dropped"] > 0
+
+
+# --- TLS ---
+
+
+def tls_broker(started, pair, *lines):
+    return started(Broker, tls=(f"certfile {pair[0]}", f"keyfile {pair[1]}", *lines))
+
+
+def over_tls(started, tmp_path, sim, broker, tls, host="127.0.0.1", **more):
+    return export(
+        started, tmp_path, sim, broker, url=f"mqtts://{host}:{broker.port}", tls=tls, **more
+    )
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_tls_with_a_good_certificate(started, tmp_path, certificates, host):
+    sim = started(Sim, "--devices", "10", "--change", "100")
+    broker = tls_broker(
+        started,
+        certificates["good"],
+        f"cafile {certificates['ca']}",
+        "require_certificate true",
+        "tls_version tlsv1.2",
+    )
+    cert, key = map(str, certificates["client"])
+    tls = {"ca_file": str(certificates["ca"]), "cert_file": cert, "key_file": key}
+    exporter = over_tls(started, tmp_path, sim, broker, tls, host)
+    wait_for(lambda: "delivering" in exporter.stderr(), what="it delivers over TLS")
+    wait_for(lambda: broker.log().count("Received PUBLISH") >= 11, what="messages over TLS")
+    totals = exporter.finish()["mqtt"]
+    assert totals["dropped"] == 0 and totals["delivered"] >= 10
+
+
+@pytest.mark.parametrize(
+    "kind, reason",
+    [
+        ("wrong host", "its certificate is not for 127.0.0.1"),
+        ("expired", "certificate verify failed"),
+        ("self-signed", "certificate verify failed"),
+        ("wrong CA", "certificate verify failed"),
+    ],
+)
+def test_tls_with_a_bad_certificate(started, tmp_path, certificates, kind, reason):
+    sim = started(Sim, "--devices", "10", "--change", "100")
+    broker = tls_broker(started, certificates[kind])
+    exporter = over_tls(started, tmp_path, sim, broker, {"ca_file": str(certificates["ca"])})
+    wait_for(lambda: "cannot deliver" in exporter.stderr(), 40, "the refusal")
+    line = next(x for x in exporter.stderr().splitlines() if "cannot deliver" in x)
+    assert reason in line, line
+    exporter.stop()
+    assert "CONNECT" not in broker.log(), "not one word was said"
+
+
+def test_tls_without_the_client_certificate(started, tmp_path, certificates):
+    sim = started(Sim, "--devices", "10", "--change", "100")
+    broker = tls_broker(
+        started, certificates["good"], f"cafile {certificates['ca']}", "require_certificate true"
+    )
+    exporter = over_tls(started, tmp_path, sim, broker, {"ca_file": str(certificates["ca"])})
+    wait_for(lambda: "cannot deliver" in exporter.stderr(), 40, "the refusal")
+    exporter.stop()
+
+
+def test_tls_insecure_works_and_warns(started, tmp_path, certificates):
+    sim = started(Sim, "--devices", "10", "--change", "100")
+    broker = tls_broker(started, certificates["self-signed"])
+    exporter = over_tls(started, tmp_path, sim, broker, {"insecure": True})
+    wait_for(lambda: "delivering" in exporter.stderr(), what="it delivers")
+    assert "tls is insecure" in exporter.stderr()
+    exporter.finish()
+
+
+# --- probe ---
+
+
+def probe(tmp_path, sim, broker, **more):
+    path = configure(tmp_path, [source(sim.url)], "probe", [sink(broker, **more)])
+    run = subprocess.run(
+        [str(BUILD / "kismet-export"), "probe", "--config", str(path)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    return run.returncode, [x for x in run.stdout.splitlines() if " sink mqtt" in x]
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+def test_probe(started, tmp_path, protocol):
+    sim = started(Sim, "--devices", "5")
+    rights = f"user tester\ntopic readwrite kismet/#\nuser mute\ntopic write x/#\ntopic read #\n"
+    (tmp_path / "acl").write_text(rights)
+    passwords = tmp_path / "passwords"
+    subprocess.run(["mosquitto_passwd", "-b", "-c", str(passwords), "tester", "x"], check=True)
+    subprocess.run(["mosquitto_passwd", "-b", str(passwords), "mute", "x"], check=True)
+    broker = started(
+        Broker, f"password_file {passwords}", f"acl_file {tmp_path}/acl", anonymous=False
+    )
+    status, lines = probe(tmp_path, sim, broker, username="tester", password="x", protocol=protocol)
+    text = "\n".join(lines)
+    assert status == 0 and "FAIL" not in text and "warn" not in text, text
+    assert "can be reached" in text and f"MQTT {protocol} as tester" in text
+    assert "kismet/status/sensor/probe came back" in text
+    assert retained(broker.port, "#", user=("tester", "x")) == {}, "nothing is left behind"
+    status, lines = probe(tmp_path, sim, broker, username="tester", password="y", protocol=protocol)
+    assert status == 69 and "check username and password_file" in lines[-1], lines
+    status, lines = probe(tmp_path, sim, broker, username="mute", password="x", protocol=protocol)
+    if protocol == "5":
+        assert status == 69 and "ACL" in lines[-1] and "FAIL" in lines[-1], lines
+    else:
+        assert "did not come back" in lines[-1] and "warn" in lines[-1], lines
+    broker.stop()
+    status, lines = probe(tmp_path, sim, broker)
+    assert status == 69 and "Connection refused" in lines[-1], lines
+    status, lines = probe(tmp_path, sim, broker, url="mqtt://no-such-host.invalid")
+    assert status == 69 and "cannot find the host" in lines[-1], lines

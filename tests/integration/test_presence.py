@@ -154,12 +154,12 @@ def test_a_dead_kismet_makes_it_unknown(started, tmp_path, scene):
 
 
 def test_a_radio_that_failed_makes_it_unknown(started, tmp_path, scene):
-    """Kismet lives, its radio does not: the commonest failure in the field."""
+    """Kismet lives, its radios do not: the commonest failure in the field."""
     sim, broker, watcher, phone = scene
     phone.near.set()
     exporter = export(started, tmp_path, sim.url, broker, [phone.mac])
     wait_for(lambda: states(watcher, phone) == ["home"], what="it is home")
-    sim.command("datasource error")
+    sim.command("datasource none")
     phone.near.clear()
     wait_for(lambda: states(watcher, phone)[-1] == "unknown", 90, "nobody knows")
     exporter.finish()
