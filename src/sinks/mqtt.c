@@ -152,6 +152,7 @@ static void suspect(struct mqtt_sink *sink, const struct kx_mqtt_completion *old
     uint64_t sequence = kx_batch_record(batch, tag->first)->sequence;
     if (sequence != sink->suspect.sequence)
         sink->suspect = (struct suspect){.sequence = sequence};
+    sink->session.twin_losses = 0; /* this explains the loss as well */
     /* The second time it went alone. */
     if (++sink->suspect.losses >= 2)
         sink->suspect.condemned = true;
