@@ -39,6 +39,7 @@ struct mqtt_sink {
     struct kx_mqtt_window window;
     struct kx_mqtt_presence presence;
     struct suspect suspect;
+    struct kx_mqtt_tag oldest; /* that came back unconfirmed on this connection; end 0 = none */
     uint32_t largest;               /* payload that was confirmed, in bytes */
     int fault;                      /* the broker's reason for a refused publication; 0 = none */
     char topic[KX_MQTT_TOPIC_SIZE]; /* of the present message */
@@ -116,6 +117,8 @@ static void come_back(struct mqtt_sink *sink, const struct kx_mqtt_completion *c
     }
     struct kx_mqtt_flight *flight = &sink->window.flights[tag->flight];
     bool confirmed = completion->code == 0;
+    if (completion->code < 0 && sink->oldest.end == 0)
+        sink->oldest = *tag;
     kx_mqtt_flight_back(flight, tag->first, tag->end, confirmed);
     if (confirmed && tag->bytes > sink->largest)
         sink->largest = tag->bytes;
@@ -140,10 +143,9 @@ static void take_back(struct mqtt_sink *sink)
 }
 
 /* The oldest record that the lost connection did not confirm. */
-static void suspect(struct mqtt_sink *sink, const struct kx_mqtt_completion *oldest)
+static void suspect(struct mqtt_sink *sink, const struct kx_mqtt_tag *tag)
 {
     uint32_t least = sink->largest > SUSPECT_BYTES_MIN ? sink->largest : SUSPECT_BYTES_MIN;
-    const struct kx_mqtt_tag *tag = &oldest->tag;
     const struct kx_batch *batch = &sink->window.flights[tag->flight].batch;
     if (tag->bytes <= least || tag->end - tag->first != 1) {
         sink->suspect = (struct suspect){0};
@@ -161,18 +163,13 @@ static void suspect(struct mqtt_sink *sink, const struct kx_mqtt_completion *old
 /* Ends the connection: what is out then comes back, once, and nothing comes later. */
 static void drop(struct mqtt_sink *sink, bool lost)
 {
-    struct kx_mqtt_completion completion;
-    bool first = lost;
     if (sink->session.conn == NULL)
         return;
     kx_mqtt_conn_end(sink->session.conn);
-    while (kx_mqtt_conn_take(sink->session.conn, &completion, 1) == 1) {
-        if (first && completion.code < 0 && completion.tag.flight < KX_MQTT_FLIGHTS) {
-            suspect(sink, &completion);
-            first = false;
-        }
-        come_back(sink, &completion);
-    }
+    take_back(sink);
+    if (lost && sink->oldest.end > 0)
+        suspect(sink, &sink->oldest);
+    sink->oldest.end = 0;
     kx_count(sink->counters, KX_C_SUPERSEDED, kx_mqtt_window_lost(&sink->window));
     kx_mqtt_session_forget(&sink->session);
     sink->fault = 0;
