@@ -40,8 +40,8 @@ struct mqtt_sink {
     struct kx_mqtt_presence presence;
     struct suspect suspect;
     struct kx_mqtt_tag oldest; /* that came back unconfirmed on this connection; end 0 = none */
-    uint32_t largest;               /* payload that was confirmed, in bytes */
-    int fault;                      /* the broker's reason for a refused publication; 0 = none */
+    uint32_t largest;          /* payload that was confirmed, in bytes */
+    int fault;                 /* the broker's reason for a refused publication; 0 = none */
     char topic[KX_MQTT_TOPIC_SIZE]; /* of the present message */
     char reason[KX_REASON_MAX];     /* of the last refused record */
     struct kx_error refused_err;
