@@ -15,9 +15,8 @@
 #define CONNECT_NS (12 * KX_NS_PER_S) /* paho gives up after 10 s */
 #define ANSWER_NS (10 * KX_NS_PER_S)
 #define ECHO_NS (3 * KX_NS_PER_S)
-#define ALIVE_NS (KX_NS_PER_S / 5)
 #define TWIN_NS (60 * KX_NS_PER_S) /* so many losses within this time, and this long a wait */
-enum { TAKEN_OVER_MAX = 2, HUNG_UP_MAX = 3, CLOSED_MAX = 2, QOS_2_WINDOW = 16 };
+enum { TAKEN_OVER_MAX = 2, HUNG_UP_MAX = 5, CLOSED_MAX = 2, QOS_2_WINDOW = 16 };
 
 /* --- life --- */
 
@@ -175,8 +174,7 @@ static enum kx_outcome lost(const struct kx_mqtt_session *session, struct kx_err
  * it; but a broker that goes away does not answer the next moment. */
 static bool hung_up_alive(const struct kx_mqtt_session *session)
 {
-    return kx_mqtt_reach(session->broker.host, session->broker.port, kx_clock_boot_ns() + ALIVE_NS,
-                         -1, NULL) == KX_OK;
+    return kx_mqtt_lives(session->broker.host, session->broker.port);
 }
 
 /* The connection was lost in a way that another client with our id explains. */

@@ -4,7 +4,7 @@
  * Chooses the version of MQTT (5, and 3.1.1 once a broker has said or shown that it has no other),
  * connects with the last will, checks what the broker is able to, says `online`, and in 3.1.1,
  * where a broker drops without a word what an ACL forbids, waits for its own echo and warns, once.
- * Two take-overs of the session within a minute, or three losses to a broker that goes on without
+ * Two take-overs of the session within a minute, or five losses to a broker that goes on without
  * us, are another client with our id: then it is left alone for a minute. The session is a new one
  * each time, whatever the broker remembers.
  *
