@@ -177,6 +177,17 @@ static bool hung_up_alive(const struct kx_mqtt_session *session)
     return kx_mqtt_lives(session->broker.host, session->broker.port);
 }
 
+static bool is_left_alone(const struct kx_mqtt_session *session, struct kx_error *err)
+{
+    if (session->not_before_ns <= kx_clock_boot_ns())
+        return false;
+    kx_error_set(err, KX_ERR_CONFIG, 0,
+                 "broker %s ends our session again and again, as when another client has the same "
+                 "id: give each its own client_id (ours is %s); next try within a minute",
+                 session->authority, session->client_id);
+    return true;
+}
+
 /* The connection was lost in a way that another client with our id explains. */
 static void suspect_twin(struct kx_mqtt_session *session, unsigned most)
 {
@@ -189,17 +200,12 @@ static void suspect_twin(struct kx_mqtt_session *session, unsigned most)
         return;
     session->twin_losses = 0;
     session->not_before_ns = now_ns + TWIN_NS;
-}
-
-static bool is_left_alone(const struct kx_mqtt_session *session, struct kx_error *err)
-{
-    if (session->not_before_ns <= kx_clock_boot_ns())
-        return false;
-    kx_error_set(err, KX_ERR_CONFIG, 0,
-                 "broker %s ends our session again and again, as when another client has the same "
-                 "id: give each its own client_id (ours is %s); next try within a minute",
-                 session->authority, session->client_id);
-    return true;
+    struct kx_error err;
+    char component[KX_NAME_BYTES_MAX + 8];
+    /* The engine logs changes of state, and this need not be one. */
+    is_left_alone(session, &err);
+    snprintf(component, sizeof component, "sink %s", session->sink->name);
+    kx_log(KX_LOG_ERROR, component, "%s", err.text);
 }
 
 bool kx_mqtt_session_lost(struct kx_mqtt_session *session,
