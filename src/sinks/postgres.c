@@ -163,7 +163,7 @@ static enum kx_outcome get_ready(struct postgres_sink *sink, struct kx_error *er
     const struct kx_postgres_target target = {.conninfo = kx_secret_reveal(&sink->conn),
                                               .password = kx_secret_reveal(&sink->password),
                                               .pooler = sink->pooler};
-    if (sink->db.handle == NULL)
+    if (sink->db.handle == NULL || PQstatus(sink->db.handle) != CONNECTION_OK)
         kx_postgres_rows_fini(&sink->rows);
     enum kx_outcome outcome = kx_postgres_connect(&sink->db, &target, err);
     if (outcome != KX_SENT || sink->rows.ready)

@@ -74,21 +74,33 @@ static const char *stage_type(enum kx_type type)
     return "text";
 }
 
+/*
+ * The table of devices has no TOAST table behind it unless a record needs one (`wide`): emptying
+ * that and building its index anew, at each commit, costs the server as much as eighty rows. Its
+ * columns come by ALTER, because CREATE TABLE knows no STORAGE before PostgreSQL 16. That of events
+ * keeps its rows beyond the commit for the same reason, and is emptied where there are some.
+ */
 static void put_stages(struct making *making)
 {
     struct kx_buf *sql = &making->sql;
-    const char *end = making->params->pooled ? "DROP" : "DELETE ROWS";
-    kx_buf_text(sql, "CREATE TEMP TABLE kismet_export_devices (n integer, heard_at timestamptz, "
-                     "received_at timestamptz");
+    bool pooled = making->params->pooled;
+    kx_buf_printf(sql,
+                  "CREATE TEMP TABLE kismet_export_devices (n integer, heard_at timestamptz, "
+                  "received_at timestamptz) ON COMMIT %s; ALTER TABLE " STAGE_DEVICES,
+                  pooled ? "DROP" : "DELETE ROWS");
     for (uint64_t rest = making->staged; rest != 0; rest &= rest - 1) {
         const struct kx_field_info *field = &kx_fields[__builtin_ctzll(rest)];
-        kx_buf_printf(sql, ", %s %s", field->name, stage_type(field->type));
+        const char *type = stage_type(field->type);
+        kx_buf_printf(sql, "%s ADD COLUMN %s %s", rest == making->staged ? "" : ",", field->name,
+                      type);
+        if (!making->params->wide && strcmp(type, "text") == 0)
+            kx_buf_printf(sql, ", ALTER COLUMN %s SET STORAGE PLAIN", field->name);
     }
     kx_buf_printf(sql,
-                  ") ON COMMIT %s; CREATE TEMP TABLE kismet_export_events (event_uid text, "
-                  "event_type text, event_time timestamptz, source text, device_key text, "
-                  "device_mac text, event_data text) ON COMMIT %s; ",
-                  end, end);
+                  "; CREATE TEMP TABLE kismet_export_events (event_uid text, event_type text, "
+                  "event_time timestamptz, source text, device_key text, device_mac text, "
+                  "event_data text) ON COMMIT %s; ",
+                  pooled ? "DROP" : "PRESERVE ROWS");
 }
 
 /* The settings of a session, or of a transaction when there is no session. */
@@ -523,6 +535,8 @@ static bool make_copies(struct making *making, struct kx_postgres_sql *made)
     made->begin = take(making);
     kx_buf_text(&making->sql, "COPY " STAGE_DEVICES " FROM STDIN (FORMAT binary)");
     made->copy_devices = take(making);
+    if (!making->params->pooled)
+        kx_buf_text(&making->sql, "TRUNCATE " STAGE_EVENTS "; ");
     kx_buf_text(&making->sql, "COPY " STAGE_EVENTS " FROM STDIN (FORMAT binary)");
     made->copy_events = take(making);
     return made->begin != NULL && made->copy_devices != NULL && made->copy_events != NULL;
@@ -546,6 +560,8 @@ enum kx_code kx_postgres_sql_make(struct kx_postgres_sql *ret_sql,
     making.staged |= BIT(KX_F_LAST_SEEN); /* the order, and the time of history */
     made.staged = making.staged;
     if (!params->pooled) {
+        kx_buf_text(&making.sql, "DEALLOCATE ALL; DROP TABLE IF EXISTS " STAGE_DEVICES
+                                 ", " STAGE_EVENTS "; "); /* of one that was not wide */
         put_settings(&making);
         put_stages(&making);
         kx_buf_bytes(&session, making.sql.data, making.sql.length);

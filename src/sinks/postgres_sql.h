@@ -19,6 +19,7 @@ struct kx_postgres_sql_params {
     const struct kx_history_config *history;
     enum kx_sync_commit synchronous_commit;
     bool pooled; /* nothing may stay in the session */
+    bool wide;   /* rows may be larger than a page */
 };
 
 /* Each NUL-terminated; NULL = there is no such table, or nobody wants it. */

@@ -739,6 +739,31 @@ static void test_table_dropped(void **state)
     expect_rows(f, "SELECT count(*) FROM kismet_devices", "1\n");
 }
 
+/* A row that no page holds, and others before and behind it. */
+static void test_large_rows(void **state)
+{
+    struct fixture *f = *state;
+    char *extra = malloc(KX_EXTRA_BYTES_MAX + 1);
+    assert_non_null(extra);
+    memset(extra, 'x', KX_EXTRA_BYTES_MAX);
+    memcpy(extra, "{\"a\":\"", 6);
+    strcpy(extra + KX_EXTRA_BYTES_MAX - 2, "\"}");
+    fixture_send(f, &(struct device_spec){.mac = MAC, .last_seen = T0});
+    box_clear(&f->box);
+    box_device(&f->box, &(struct device_spec){.mac = "AA:BB:CC:00:00:02", .last_seen = T0});
+    box_device(&f->box, &(struct device_spec){.mac = MAC, .extra = extra, .last_seen = T0 + 1});
+    fixture_take(f);
+    fixture_send(f, &(struct device_spec){.mac = "AA:BB:CC:00:00:03", .last_seen = T0});
+    expect_rows(f, "SELECT mac_addr, length(extra ->> 'a') FROM kismet_devices ORDER BY mac_addr",
+                "AA:BB:CC:00:00:01|16376\nAA:BB:CC:00:00:02|NULL\nAA:BB:CC:00:00:03|NULL\n");
+    for (size_t length = 5800; length < 8400; length += 100) { /* about a page */
+        snprintf(extra, KX_EXTRA_BYTES_MAX, "{\"a\":\"%0*d\"}", (int)length, 0);
+        fixture_close(f);
+        fixture_send(f, &(struct device_spec){.mac = MAC, .extra = extra, .last_seen = T0 + 2});
+    }
+    free(extra);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -770,6 +795,7 @@ int main(void)
         TEST(test_compat_script),
         TEST(test_refused),
         TEST(test_table_dropped),
+        TEST(test_large_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -152,18 +152,20 @@ def test_a_full_disk(started, tmp_path, sim, own_server):  # noqa: F811
         server.psql(f"CREATE TABLESPACE small LOCATION '{space}'")
         server.psql("CREATE DATABASE small TABLESPACE small")
         at = Database(server, "small")
+        exporter = line(started, tmp_path, sim, at)
+        wait_for(lambda: count(at) == DEVICES, what="the devices")
         filler = small / "filler"
         with open(filler, "wb") as f:
             try:
                 while True:
-                    f.write(b"\0" * 65536)
+                    f.write(b"\0" * 4096)
                     f.flush()
             except OSError:
                 pass
-        exporter = line(started, tmp_path, sim, at)
+        sim.command("change 100")
         waits(exporter, "53100")
         filler.unlink()
-        wait_for(lambda: count(at) == DEVICES, 120, "the devices", every=0.1)
+        goes_on(at)
         good(exporter, sim, at)
         server.psql("DROP DATABASE small WITH (FORCE)")
         server.psql("DROP TABLESPACE small")
@@ -319,7 +321,7 @@ def letters(exporter):
 
 def test_one_poisoned_row_in_a_thousand(started, tmp_path, database):  # noqa: F811
     sim = started(Sim, "--devices", "1000", "--change", "0")
-    exporter = launch(started, tmp_path, [source(started(Sim, "--devices", "1").url)],
+    exporter = launch(started, tmp_path, [source(started(Sim, "--devices", "1", name="one").url)],
                       [sink(database)], "maker")  # fmt: skip
     wait_for(lambda: count(database) == 1, what="the tables")
     exporter.finish()
