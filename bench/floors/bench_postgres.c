@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 enum { DEVICES = 10000, RECORD_MAX = 1024, RUNS = 5, SQL_MAX = 8192, ROWS_BYTES_MAX = 16 << 20 };
-enum { BLOCK_BYTES = 65536, BY_ROW_DEVICES = 2000 };
+enum { BLOCK_BYTES = 65536, BY_ROW_DEVICES = 500 };
 
 static char *memory;
 static uint32_t offsets[DEVICES];
