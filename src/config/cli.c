@@ -42,9 +42,10 @@ static error_t refuse_command(struct parse *parse, const char *word)
         kx_error_set(parse->err, KX_ERR_USAGE, 0, "'%.100s' is no command: write replay %.100s",
                      word, word);
     else
-        kx_error_set(parse->err, KX_ERR_USAGE, 0,
-                     "'%.100s' is no command%s (run, replay FILE, check, probe, schema, login): try --help",
-                     word, kx_suggest_text(&suggest, "", near));
+        kx_error_set(
+            parse->err, KX_ERR_USAGE, 0,
+            "'%.100s' is no command%s (run, replay FILE, check, probe, schema, login): try --help",
+            word, kx_suggest_text(&suggest, "", near));
     return fail(parse);
 }
 

@@ -139,9 +139,7 @@ static void refusals(void **state)
         {"login --once", "--once is not for 'login': leave it out"},
         {"--key-file f", "--key-file is not for 'run': leave it out"},
         {"--mqtt-host=h", "--mqtt-host: the mqtt sink is not built in yet in " KX_VERSION
-                          "; sinks: console, sqlite, postgres, influxdb"},
-        {"--server-port 1", "--server-port: the socket sink is not built in yet in " KX_VERSION
-                            "; sinks: console, sqlite, postgres, influxdb"},
+                          "; sinks: console, sqlite, postgres, influxdb, webhook, socket"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct words words;
