@@ -38,7 +38,12 @@ enum kx_outcome kx_postgres_rows_prepare(struct kx_postgres_rows *rows,
         return KX_RETRY;
     kx_buf_init(&rows->block, BLOCK_BYTES_MAX);
     rows->copy = (struct kx_postgres_copy){
-        .mac_case = rows->mac_case, .compat = rows->compat, .fields = rows->sql.staged};
+        .mac_case = rows->mac_case,
+        .compat = rows->compat,
+        .fields = rows->sql.staged,
+        .extra_columns = rows->extra_columns,
+        .extras = rows->sql.extras,
+    };
     const struct kx_postgres_table_state *devices = &tables->table[KX_PG_DEVICES];
     for (unsigned field = 0; field < KX_FIELDS; field++)
         if (kx_fields[field].type == KX_TYPE_I64 && devices->types[field] == KX_PT_INTEGER)

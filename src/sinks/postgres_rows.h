@@ -17,6 +17,7 @@ struct kx_postgres_rows {
     struct kx_postgres_sql_params params;
     enum kx_mac_case mac_case;
     enum kx_compat compat;
+    const struct kx_extra_columns *extra_columns; /* of params.extras */
 
     uint64_t stale;        /* devices that the table knew newer */
     uint64_t known;        /* events that the table had */

@@ -24,6 +24,7 @@ struct making {
     const struct kx_postgres_tables *tables;
     uint64_t written; /* fields that go into our tables */
     uint64_t staged;  /* and those of the temporary one: what decides is among them */
+    uint64_t extras;  /* of the temporary one */
     struct kx_buf sql;
 };
 
@@ -50,6 +51,25 @@ static void put_fields(struct kx_buf *sql, uint64_t fields, const char *before, 
         kx_buf_printf(sql, "%s%s", before, kx_fields[__builtin_ctzll(rest)].name);
         if ((rest & (rest - 1)) != 0)
             kx_buf_text(sql, between);
+    }
+}
+
+/* The extra fields that a table has a column for. */
+static uint64_t extras_of(const struct making *making, enum kx_postgres_table table)
+{
+    uint64_t wanted = making->params->extras.count == 64
+                          ? UINT64_MAX
+                          : (1ull << making->params->extras.count) - 1;
+    return state_of(making, table)->extras & wanted;
+}
+
+/* ", before"name"" of each of them. */
+static void put_extras(struct making *making, enum kx_postgres_table table, const char *before)
+{
+    for (uint64_t rest = extras_of(making, table); rest != 0; rest &= rest - 1) {
+        kx_buf_printf(&making->sql, ", %s", before);
+        kx_postgres_put_identifier(&making->sql,
+                                   making->params->extras.items[__builtin_ctzll(rest)].name);
     }
 }
 
@@ -95,6 +115,14 @@ static void put_stages(struct making *making)
                       type);
         if (!making->params->wide && strcmp(type, "text") == 0)
             kx_buf_printf(sql, ", ALTER COLUMN %s SET STORAGE PLAIN", field->name);
+    }
+    /* Users choose the names of extra fields: here they have none of ours. */
+    for (uint64_t rest = making->extras; rest != 0; rest &= rest - 1) {
+        int i = __builtin_ctzll(rest);
+        enum kx_postgres_type type = making->params->extras.items[i].type;
+        kx_buf_printf(sql, ", ADD COLUMN extra_%d %s", i, kx_postgres_type_name(type));
+        if (!making->params->wide && type == KX_PT_TEXT)
+            kx_buf_printf(sql, ", ALTER COLUMN extra_%d SET STORAGE PLAIN", i);
     }
     kx_buf_printf(sql,
                   "; CREATE TEMP TABLE kismet_export_events (event_uid text, event_type text, "
@@ -239,11 +267,13 @@ static void put_changed(struct making *making, enum kx_postgres_table table, uin
         put_first_seen(sql);
         kx_buf_text(sql, " OR ");
     }
-    if (values != 0) {
-        kx_buf_byte(sql, '(');
-        put_fields(sql, values, "t.", ", ");
-        kx_buf_text(sql, ") IS DISTINCT FROM (");
-        put_fields(sql, values, "EXCLUDED.", ", ");
+    if (values != 0 || extras_of(making, table) != 0) {
+        kx_buf_text(sql, "(true"); /* equal: so that there is one at least */
+        put_fields(sql, values, ", t.", "");
+        put_extras(making, table, "t.");
+        kx_buf_text(sql, ") IS DISTINCT FROM (true");
+        put_fields(sql, values, ", EXCLUDED.", "");
+        put_extras(making, table, "EXCLUDED.");
         kx_buf_text(sql, ") OR ");
     }
     put_heard_new(making, table, "EXCLUDED");
@@ -284,6 +314,8 @@ static void put_select(struct making *making, enum kx_postgres_table table, uint
         kx_buf_printf(sql, "%s%s%s", rest == columns ? "" : ", ", kx_fields[field].name,
                       kx_fields[field].type == KX_TYPE_JSON ? "::jsonb" : "");
     }
+    for (uint64_t rest = extras_of(making, table); rest != 0; rest &= rest - 1)
+        kx_buf_printf(sql, ", extra_%d", __builtin_ctzll(rest));
     if (has(making, table, KX_PC_LAST_UPDATED))
         kx_buf_text(sql, ", heard_at");
     if (has(making, table, KX_PC_UPDATED_AT))
@@ -303,6 +335,7 @@ static void put_upsert(struct making *making, enum kx_postgres_table table, uint
     put_table(making, table);
     kx_buf_text(sql, " AS t (");
     put_fields(sql, columns, "", ", ");
+    put_extras(making, table, "");
     if (has(making, table, KX_PC_LAST_UPDATED))
         kx_buf_text(sql, ", last_updated");
     if (has(making, table, KX_PC_UPDATED_AT))
@@ -317,6 +350,13 @@ static void put_upsert(struct making *making, enum kx_postgres_table table, uint
     for (uint64_t rest = values & ~BIT(KX_F_FIRST_SEEN); rest != 0; rest &= rest - 1) {
         const char *name = kx_fields[__builtin_ctzll(rest)].name;
         kx_buf_printf(sql, ", %s = EXCLUDED.%s", name, name);
+    }
+    for (uint64_t rest = extras_of(making, table); rest != 0; rest &= rest - 1) {
+        const char *name = making->params->extras.items[__builtin_ctzll(rest)].name;
+        kx_buf_text(sql, ", ");
+        kx_postgres_put_identifier(sql, name);
+        kx_buf_text(sql, " = EXCLUDED.");
+        kx_postgres_put_identifier(sql, name);
     }
     if ((columns & BIT(KX_F_FIRST_SEEN)) != 0) {
         kx_buf_text(sql, ", first_seen = ");
@@ -558,7 +598,9 @@ enum kx_code kx_postgres_sql_make(struct kx_postgres_sql *ret_sql,
                                       tables->table[KX_PG_DEVICE_SOURCES].columns |
                                       tables->table[KX_PG_HISTORY].columns);
     making.staged |= BIT(KX_F_LAST_SEEN); /* the order, and the time of history */
+    making.extras = extras_of(&making, KX_PG_DEVICES) | extras_of(&making, KX_PG_DEVICE_SOURCES);
     made.staged = making.staged;
+    made.extras = making.extras;
     if (!params->pooled) {
         kx_buf_text(&making.sql, "DEALLOCATE ALL; DROP TABLE IF EXISTS " STAGE_DEVICES
                                  ", " STAGE_EVENTS "; "); /* of one that was not wide */
