@@ -147,6 +147,8 @@ static void put_settings(struct making *making)
     kx_buf_printf(&making->sql,
                   "%s lock_timeout = %d; %s idle_in_transaction_session_timeout = %d; ", set,
                   LOCK_TIMEOUT_MS, set, IDLE_TIMEOUT_MS);
+    /* A batch is sorted in memory; the default of 4 MB holds fewer than 10,000 rows. */
+    kx_buf_printf(&making->sql, "%s work_mem = '32MB'; ", set);
     if (sync != KX_SYNC_SERVER)
         kx_buf_printf(&making->sql, "%s synchronous_commit = %s; ", set, words[sync]);
 }
