@@ -1,6 +1,7 @@
 /* Pairs of values of one kind of sink; the contract stands in the header. */
 #include "config/finish_sink.h"
 
+#include "config/broker.h"
 #include "config/url.h"
 #include <string.h>
 #include <strings.h>
@@ -8,6 +9,12 @@
 static enum kx_code no_memory(struct kx_error *err)
 {
     return kx_error_set(err, KX_ERR_NOMEM, 0, "no memory for a warning");
+}
+
+/* Whose mistake a value is that nobody gave: the command line's, when the sink came from there. */
+static enum kx_code blame(const struct kx_sink_config *sink)
+{
+    return sink->line == 0 ? KX_ERR_USAGE : KX_ERR_CONFIG;
 }
 
 /* spoken: whether TLS is, by what `instead` says. */
@@ -84,7 +91,7 @@ check_influxdb(struct kx_config *config, const struct kx_sink_config *sink, stru
 {
     const struct kx_influxdb_config *influxdb = &sink->influxdb;
     if (influxdb->bucket == NULL)
-        return kx_error_set(err, KX_ERR_CONFIG, 0,
+        return kx_error_set(err, blame(sink), 0,
                             "sink %s: into which bucket? give bucket (--influx-bucket, "
                             "INFLUX_BUCKET); with api v1 or v3 it is the database",
                             sink->name);
@@ -105,6 +112,41 @@ check_influxdb(struct kx_config *config, const struct kx_sink_config *sink, stru
                                    sink->name, influxdb->precision == KX_INFLUX_S ? "s" : "ms"))
         return no_memory(err);
     return check_https(config, sink, influxdb->url, err);
+    return check_https(config, sink, influxdb->url, err);
+}
+
+static enum kx_code
+check_mqtt(struct kx_config *config, struct kx_sink_config *sink, struct kx_error *err)
+{
+    const struct kx_mqtt_config *mqtt = &sink->mqtt;
+    struct kx_url url;
+    if (mqtt->url == NULL)
+        return kx_error_set(err, blame(sink), 0,
+                            "sink %s: where is the broker? give url (--mqtt-host, MQTT_HOST)",
+                            sink->name);
+    enum kx_code code = kx_broker_parse(mqtt->url, &url, err);
+    if (code != KX_OK)
+        return code;
+    if (mqtt->port > 0 && url.port_given && url.port != mqtt->port)
+        return kx_error_set(err, KX_ERR_CONFIG, 0,
+                            "sink %s: the url says port %u and port says %u: keep one of them",
+                            sink->name, (unsigned)url.port, (unsigned)mqtt->port);
+    if (mqtt->payload == KX_MQTT_BATCH && mqtt->topic != NULL)
+        return kx_error_set(err, KX_ERR_CONFIG, 0,
+                            "sink %s: topic is of a device, and payload: batch goes to "
+                            "{prefix}/batch: leave out one of them",
+                            sink->name);
+    /* Only the delta that is told per field knows what changed. */
+    if (mqtt->payload == KX_MQTT_DELTA && sink->delta.mode == KX_DELTA_CHANGED)
+        sink->delta.mode = KX_DELTA_FIELDS;
+    /* The password itself is settled later, and a user has one. */
+    if (mqtt->username != NULL && !url.tls && !kx_url_is_loopback(&url) &&
+        !kx_strings_addf(&config->warnings,
+                         "sink %s: name and password go to %s in plain text; use mqtts:// if the "
+                         "broker can",
+                         sink->name, url.host))
+        return no_memory(err);
+    return check_tls(config, sink, url.tls, "mqtts: write url: mqtts://...", err);
 }
 
 enum kx_code
@@ -117,6 +159,8 @@ kx_finish_sink(struct kx_config *config, struct kx_sink_config *sink, struct kx_
         return check_webhook(config, sink, err);
     case KX_SINK_SOCKET:
         return check_socket(config, sink, err);
+    case KX_SINK_MQTT:
+        return check_mqtt(config, sink, err);
     case KX_SINK_CONSOLE:
     case KX_SINK_SQLITE:
     case KX_SINK_POSTGRES:
