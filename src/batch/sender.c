@@ -184,18 +184,20 @@ static void observe_freshness(struct kx_sender *sender, struct kx_sealed *sealed
         kx_sealed_observe(sealed, sender->params.histograms, wall_ns);
 }
 
-/* Counts what the far end confirmed, in this batch and in the one that a sink may have begun. */
-static uint32_t settle_done(struct kx_sender *sender, struct kx_sealed *first, int64_t wall_ns)
+/* Counts what the far end confirmed, in this batch and in the one that a sink may have begun.
+ * Returns how many of this batch; *ret_ahead: of the other. */
+static uint32_t
+settle_done(struct kx_sender *sender, struct kx_sealed *first, int64_t wall_ns, uint32_t *ret_ahead)
 {
     struct kx_counters *counters = sender->params.env.counters;
     observe_freshness(sender, first, wall_ns);
     if (sender->view.next != NULL)
         observe_freshness(sender, kx_queue_second(sender->params.queue), wall_ns);
     uint32_t settled = kx_sealed_settle_done(first, counters);
-    uint32_t ahead = 0;
+    *ret_ahead = 0;
     if (sender->view.next != NULL)
-        ahead = kx_sealed_settle_done(kx_queue_second(sender->params.queue), counters);
-    kx_queue_settled(sender->params.queue, settled + ahead);
+        *ret_ahead = kx_sealed_settle_done(kx_queue_second(sender->params.queue), counters);
+    kx_queue_settled(sender->params.queue, settled + *ret_ahead);
     return settled;
 }
 
@@ -393,7 +395,8 @@ static void conclude_delivery(struct kx_sender *sender,
     if (outcome == KX_SENT)
         for (uint32_t i = sender->view.first; i < sender->view.end; i++)
             kx_batch_mark(&sender->view, i);
-    uint32_t delivered = settle_done(sender, sealed, wall_ns);
+    uint32_t ahead;
+    uint32_t delivered = settle_done(sender, sealed, wall_ns, &ahead);
     sender->report.called = true;
     sender->report.outcome = outcome;
     sender->report.sequence = sealed->sequence;
@@ -405,7 +408,7 @@ static void conclude_delivery(struct kx_sender *sender,
     sender->report.age_ns = now_ns - sealed->opened_ns;
     if (outcome != KX_SENT)
         sender->report.err = &sender->err;
-    if (delivered > 0) {
+    if (delivered + ahead > 0) {
         sender->status.last_delivery_ns = wall_ns;
         sender->board_stale = true;
         kx_isolate_took(&sender->isolate);
@@ -576,6 +579,8 @@ static void reopen(struct kx_sender *sender, const struct kx_sealed *first)
     kx_sink_config_destroy(sender->config);
     sender->letters = letters;
     sender->letters_failed = false;
+    sender->bytes_max = 0; /* that was another far end's, perhaps */
+    kx_queue_set_bytes_max(sender->params.queue, 0);
     sender->self = self;
     sender->config = config;
     sender->not_before_ns = 0;

@@ -52,7 +52,9 @@ struct kx_batch {
      * share it. Set by kx_batch_mark, never cleared. */
     uint64_t *done;
     /* The batch behind this one when it is sealed already, or NULL. It may be begun early; its
-     * confirmations go into its own bitmap. */
+     * confirmations go into its own bitmap, at the latest while it is itself delivered. All views
+     * of a batch have the same `done`; but memory goes round, so who keeps a batch in mind knows it
+     * by that and by its first record's sequence, and only until it is finished. */
     struct kx_batch *next;
     /* Out, with KX_RETRY: not before this long from now (at most an hour is obeyed); 0 = the
      * engine's own backoff. */
@@ -85,8 +87,8 @@ static inline void kx_batch_mark(struct kx_batch *batch, uint32_t i)
     batch->done[i / 64] |= 1ull << (i % 64);
 }
 
-/* The far end has said that it will not keep record i, for a reason that is neither a fault nor a
- * matter of trying again, such as its retention: the record is settled as that row of
+/* Record i is out for a reason that is neither a fault of its neighbours nor a matter of trying
+ * again: the far end's retention, say, or that no datagram holds it. It is settled as that row of
  * records_dropped_total, and is never sent again. Within a call of deliver only. */
 static inline void kx_batch_drop(struct kx_batch *batch, uint32_t i, enum kx_counter reason)
 {

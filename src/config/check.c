@@ -3,8 +3,10 @@
  */
 #include "config/check.h"
 
+#include "base/mac_mask.h"
 #include "base/pattern.h"
 #include "base/text.h"
+#include "config/columns.h"
 #include "config/config.h"
 #include "config/suggest.h"
 #include "config/topics.h"
@@ -24,6 +26,27 @@ enum kx_code kx_check_name(void *field, struct kx_error *err)
                             KX_NAME_BYTES_MAX);
     if (kx_text_utf8_valid(name, length) != length)
         return kx_error_set(err, KX_ERR_CONFIG, 0, "the name is not UTF-8");
+    return KX_OK;
+}
+
+enum kx_code kx_check_host(void *field, struct kx_error *err)
+{
+    char **text = field;
+    struct kx_url url;
+    if (strstr(*text, "://") != NULL)
+        return kx_error_set(err, KX_ERR_CONFIG, 0,
+                            "a host name or an IP address is wanted, without a scheme");
+    enum kx_code code = kx_url_parse(*text, &url, err);
+    if (code != KX_OK)
+        return code;
+    if (url.port_given || url.prefix[0] != '\0')
+        return kx_error_set(err, KX_ERR_CONFIG, 0,
+                            "only the host belongs here: the port is an option of its own");
+    char *bare = strdup(url.host);
+    if (bare == NULL)
+        return kx_error_set(err, KX_ERR_NOMEM, 0, "no memory for a host name");
+    free(*text);
+    *text = bare;
     return KX_OK;
 }
 
@@ -74,17 +97,12 @@ enum kx_code kx_check_macs(void *field, struct kx_error *err)
 {
     const struct kx_strings *macs = field;
     for (size_t i = 0; i < macs->count; i++) {
-        const char *text = macs->items[i];
-        size_t length = strcspn(text, "/");
-        uint64_t mac;
-        bool right = kx_text_mac(text, length, &mac);
-        if (right && text[length] == '/')
-            right = kx_text_mac(text + length + 1, strlen(text + length + 1), &mac);
-        if (!right)
+        struct kx_mac_mask mask;
+        if (!kx_mac_mask_parse(macs->items[i], &mask))
             return kx_error_set(err, KX_ERR_CONFIG, 0,
                                 "'%s' is no MAC address: write AA:BB:CC:DD:EE:FF, or with a mask "
                                 "AA:BB:CC:00:00:00/FF:FF:FF:00:00:00",
-                                text);
+                                macs->items[i]);
     }
     return KX_OK;
 }
@@ -241,10 +259,113 @@ enum kx_code kx_check_key(void *field, struct kx_error *err)
 {
     static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789_";
     const char *key = *(char **)field;
-    if (key[strspn(key, allowed)] == '\0' && strlen(key) <= KX_EXTRA_NAME_BYTES_MAX)
+    if (key[0] == '\0' || key[strspn(key, allowed)] != '\0' ||
+        strlen(key) > KX_EXTRA_NAME_BYTES_MAX)
+        return kx_error_set(err, KX_ERR_CONFIG, 0,
+                            "'%.40s' cannot be a key: write up to %d lower-case letters, digits "
+                            "and '_', such as last_bssid",
+                            key, KX_EXTRA_NAME_BYTES_MAX);
+    if (kx_columns_reserved(key))
+        return kx_error_set(err, KX_ERR_CONFIG, 0,
+                            "'%s' is a column already, and an extra field gets one of its own: "
+                            "write another name, such as kismet_%s",
+                            key, key);
+    return KX_OK;
+}
+
+enum kx_code kx_check_webhook_url(void *field, struct kx_error *err)
+{
+    const char *text = *(char **)field;
+    const char *host = strstr(text, "://");
+    bool scheme = strncasecmp(text, "http://", 7) == 0 || strncasecmp(text, "https://", 8) == 0;
+    /* The text is not repeated: it is often a secret. */
+    if (!scheme)
+        return kx_error_set(err, KX_ERR_CONFIG, 0, "it must begin with http:// or https://");
+    for (const char *at = text; *at != '\0'; at++)
+        if ((unsigned char)*at <= 0x20 || (unsigned char)*at >= 0x7f)
+            return kx_error_set(err, KX_ERR_CONFIG, 0,
+                                "it holds a space or another byte that must be written as %%20 or "
+                                "the like");
+    if (strchr(text, '#') != NULL)
+        return kx_error_set(err, KX_ERR_CONFIG, 0, "it holds a '#': leave out what begins there");
+    /* Host and port by the rules of every address; path and query are the far end's own. */
+    char *origin = strndup(text, (size_t)(host - text) + 3 + strcspn(host + 3, "/?"));
+    struct kx_url url;
+    if (origin == NULL)
+        return kx_error_set(err, KX_ERR_NOMEM, 0, "no memory for an address");
+    enum kx_code code = KX_OK;
+    if (strchr(origin, '@') != NULL)
+        code = kx_error_set(err, KX_ERR_CONFIG, 0,
+                            "a credential does not belong into the address: use headers, with "
+                            "Authorization");
+    else
+        code = kx_url_parse(origin, &url, err);
+    free(origin);
+    return code;
+}
+
+static bool is_token(const char *name, size_t length)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                  "!#$%&'*+-.^_`|~";
+    for (size_t i = 0; i < length; i++)
+        if (strchr(allowed, name[i]) == NULL)
+            return false;
+    return length > 0;
+}
+
+enum kx_code kx_check_headers(void *field, struct kx_error *err)
+{
+    static const char *const ours[] = {"x-signature-256",  "x-timestamp", "idempotency-key",
+                                       "content-encoding", "expect",      "content-length",
+                                       "transfer-encoding"};
+    const struct kx_strings *list = field;
+    if (list->count > KX_WEBHOOK_HEADERS_MAX)
+        return kx_error_set(err, KX_ERR_CONFIG, 0, "more than %d headers", KX_WEBHOOK_HEADERS_MAX);
+    for (size_t i = 0; i < list->count; i++) {
+        const char *name = list->items[i];
+        const char *equals = strchr(name, '=');
+        size_t length = equals == NULL ? 0 : (size_t)(equals - name);
+        if (!is_token(name, length))
+            return kx_error_set(err, KX_ERR_CONFIG, 0,
+                                "entry %zu is no header: write 'Name: value', the name of letters, "
+                                "digits and '-'",
+                                i + 1);
+        for (size_t k = 0; k < sizeof ours / sizeof ours[0]; k++)
+            if (strlen(ours[k]) == length && strncasecmp(ours[k], name, length) == 0)
+                return kx_error_set(err, KX_ERR_CONFIG, 0,
+                                    "%s is a header that this sink makes itself: leave it out",
+                                    ours[k]);
+        if (equals[1] == '\0')
+            return kx_error_set(err, KX_ERR_CONFIG, 0, "the header %.*s has no value", (int)length,
+                                name);
+        for (const char *at = equals + 1; *at != '\0'; at++)
+            if ((unsigned char)*at < 0x20 || *at == 0x7f)
+                return kx_error_set(err, KX_ERR_CONFIG, 0,
+                                    "the value of %.*s holds a line break or another control byte",
+                                    (int)length, name);
+    }
+    return KX_OK;
+}
+
+enum kx_code kx_check_schema(void *field, struct kx_error *err)
+{
+    const char *name = *(char *const *)field;
+    size_t length = strlen(name);
+    if (length > 0 && length <= 63) /* a longer one the server would cut */
         return KX_OK;
-    return kx_error_set(err, KX_ERR_CONFIG, 0,
-                        "'%.40s' cannot be a key: write up to %d lower-case letters, digits and "
-                        "'_', such as last_bssid",
-                        key, KX_EXTRA_NAME_BYTES_MAX);
+    return kx_error_set(err, KX_ERR_CONFIG, 0, "a schema's name has 1 to 63 bytes, this one %zu",
+                        length);
+}
+
+enum kx_code kx_check_indexes(void *field, struct kx_error *err)
+{
+    const struct kx_strings *names = field;
+    for (size_t i = 0; i < names->count; i++)
+        if (strcmp(names->items[i], "last_seen") != 0 && strcmp(names->items[i], "phy_type") != 0)
+            return kx_error_set(err, KX_ERR_CONFIG, 0,
+                                "'%.40s' gets no index from us: write a list of last_seen and "
+                                "phy_type, and make others by hand",
+                                names->items[i]);
+    return KX_OK;
 }

@@ -22,7 +22,7 @@ struct kx_option_rows {
 extern const struct kx_option_rows kx_rows_program, kx_rows_stats, kx_rows_source,
     kx_rows_source_tls, kx_rows_sink, kx_rows_filter, kx_rows_delta, kx_rows_tables,
     kx_rows_transport, kx_rows_console, kx_rows_sqlite, kx_rows_postgres, kx_rows_influxdb,
-    kx_rows_mqtt, kx_rows_socket;
+    kx_rows_mqtt, kx_rows_webhook, kx_rows_socket;
 
 /* The words of `type` and --export-type, in the order of enum kx_sink_type. */
 extern const char *const kx_sink_types[];
@@ -41,14 +41,10 @@ extern const char *const kx_sink_types[];
 #define IN_DELTA(member) MEMBER(struct kx_delta_config, member)
 #define IN_DEAD_LETTER(member) MEMBER(struct kx_dead_letter_config, member)
 #define IN_HISTORY(member) MEMBER(struct kx_history_config, member)
+#define IN_RETENTION(member) MEMBER(struct kx_retention_config, member)
 #define IN_PRESENCE(member) MEMBER(struct kx_presence_config, member)
 #define MEMBER(type, member)                                                                       \
     .offset = offsetof(type, member), .width = sizeof(((type *)NULL)->member)
-/* A flag of a sink that this version does not have: users get its name, not "unknown flag". */
-#define NOT_BUILT(name, sink_name)                                                                 \
-    .flag = (name), .arg = "VALUE", .kind = KX_OPTION_NOT_BUILT, .sink = (sink_name),              \
-    .group = KX_GROUP_EXPORT, .help = "of a sink that is not built in yet"
-
 #define MS KX_NS_PER_MS
 #define SECOND KX_NS_PER_S
 #define HOUR (3600 * KX_NS_PER_S)

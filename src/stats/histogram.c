@@ -22,8 +22,7 @@ const struct kx_histogram_info kx_histogram_infos[KX_HISTOGRAMS] = {
     static_assert(3 * (last - first) + 1 <= KX_HISTOGRAM_BOUNDS_MAX, metric);
 #include "stats/counters.def"
 
-/* 1, 2, 5, 10 ... up to 10^18, and for each number of bits the first of them that may hold a value
- * of so many bits: at most two comparisons more find the right one. */
+/* 1, 2, 5, 10 ... up to 10^18. */
 enum { STEPS = 55 };
 #define DECADE(p) p, 2 * (p), 5 * (p)
 static const uint64_t steps[STEPS] = {
@@ -48,16 +47,20 @@ static const uint64_t steps[STEPS] = {
     1000000000000000000ull,
 };
 
-/* The place of the first step that is not below value; STEPS when there is none. */
+/* The place of the first step that is not below 2^i; STEPS = there is none. */
+static const unsigned char step_of_power[64] = {
+    0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20,
+    20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 38, 39,
+    40, 41, 42, 43, 44, 45, 46, 47, 47, 48, 49, 50, 51, 52, 53, 54, 55, 55, 55, 55,
+};
+
+/* The place of the first step that is not below value; STEPS when there is none. Steps are a factor
+ * 2 apart at least, so there is no more than one of them below value and not below the power of two
+ * that value begins with. */
 static size_t rank(uint64_t value)
 {
-    if (value <= 1)
-        return 0;
-    /* A value of b bits is at least 2^(b-1), and of the steps 0.9 b come before that. */
-    size_t at = (size_t)(63 - __builtin_clzll(value)) * 9 / 10;
-    while (at < STEPS && steps[at] < value)
-        at++;
-    return at;
+    size_t at = step_of_power[63 - __builtin_clzll(value | 1)];
+    return at + (at < STEPS && steps[at] < value);
 }
 
 struct kx_histograms *kx_histograms_create(void)

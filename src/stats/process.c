@@ -1,6 +1,7 @@
 /* Reading /proc; the contract stands in the header. */
 #include "stats/process.h"
 
+#include "base/clock.h"
 #include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
@@ -77,14 +78,11 @@ static double cpu_s(const struct stat_line *line)
     return ticks_s(line->fields[STAT_UTIME] + line->fields[STAT_STIME]);
 }
 
-/* When the machine was started, seconds since 1970. */
-static double boot_time_s(void)
+/* Worked out from two clocks, so good to a few milliseconds. */
+static double start_time_s(const struct stat_line *line)
 {
-    char text[65536];
-    if (!read_text("/proc/stat", text, sizeof text))
-        return 0;
-    const char *at = strstr(text, "\nbtime ");
-    return at == NULL ? 0 : strtod(at + strlen("\nbtime "), NULL);
+    double up_s = (double)kx_clock_boot_ns() / 1e9;
+    return (double)kx_clock_wall_ns() / 1e9 - up_s + ticks_s(line->fields[STAT_START]);
 }
 
 static uint64_t count_fds(void)
@@ -99,22 +97,23 @@ static uint64_t count_fds(void)
     return count > 0 ? count - 1 : 0; /* without the directory's own */
 }
 
-void kx_process_usage(struct kx_process_usage *ret_usage)
+void kx_process_usage(struct kx_process_usage *usage)
 {
     char text[STAT_MAX];
     struct stat_line line;
     struct rlimit limit;
-    *ret_usage = (struct kx_process_usage){.open_fds = count_fds()};
+    *usage = (struct kx_process_usage){.open_fds = count_fds(), .started_s = usage->started_s};
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
-        ret_usage->max_fds = limit.rlim_cur;
+        usage->max_fds = limit.rlim_cur;
     if (!read_text("/proc/self/stat", text, sizeof text) || !parse_stat(text, &line))
         return;
     long page = sysconf(_SC_PAGESIZE);
-    ret_usage->cpu_s = cpu_s(&line);
-    ret_usage->threads = line.fields[STAT_THREADS];
-    ret_usage->started_s = boot_time_s() + ticks_s(line.fields[STAT_START]);
-    ret_usage->virtual_bytes = line.fields[STAT_VSIZE];
-    ret_usage->resident_bytes = line.fields[STAT_RSS] * (page > 0 ? (uint64_t)page : 0);
+    usage->cpu_s = cpu_s(&line);
+    usage->threads = line.fields[STAT_THREADS];
+    if (usage->started_s == 0)
+        usage->started_s = start_time_s(&line);
+    usage->virtual_bytes = line.fields[STAT_VSIZE];
+    usage->resident_bytes = line.fields[STAT_RSS] * (page > 0 ? (uint64_t)page : 0);
 }
 
 static bool is_there(const struct kx_process_thread *threads, size_t count, const char *name)

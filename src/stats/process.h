@@ -16,7 +16,9 @@ struct kx_process_usage {
     uint64_t open_fds, max_fds;
     uint64_t threads;
 };
-void kx_process_usage(struct kx_process_usage *ret_usage);
+/* started_s is worked out while it is 0 and kept otherwise: the start of a process must not wander
+ * when the clock is set. */
+void kx_process_usage(struct kx_process_usage *usage);
 
 enum {
     KX_PROCESS_THREADS_MAX = 80, /* two of each sink, and ours */

@@ -35,6 +35,7 @@ enum {
 
 struct connection {
     struct lws *wsi; /* NULL = free */
+    bool over;       /* past its deadline, and told so */
     uint64_t begun_ns;
     struct kx_buf answer; /* behind LWS_PRE bytes that libwebsockets wants for itself */
     size_t sent;
@@ -291,6 +292,7 @@ static void adopt(struct kx_server *server, int fd)
     connection->wsi = wsi;
     connection->begun_ns = kx_clock_boot_ns();
     connection->sent = 0;
+    connection->over = false;
     kx_buf_init(&connection->answer, ANSWER_BYTES_MAX);
 }
 
@@ -363,9 +365,11 @@ static void tick(lws_sorted_usec_list_t *timer)
     atomic_store_explicit(&server->alive, now_ns + ALIVE_NS, memory_order_relaxed);
     for (size_t i = 0; i < CONNECTIONS_MAX; i++) {
         struct connection *connection = &server->connections[i];
-        if (connection->wsi == NULL || now_ns < connection->begun_ns + DEADLINE_S * KX_NS_PER_S)
+        if (connection->wsi == NULL || connection->over ||
+            now_ns < connection->begun_ns + DEADLINE_S * KX_NS_PER_S)
             continue;
         kx_count(server->counters, KX_C_STATS_DEADLINE, 1);
+        connection->over = true;
         lws_set_timeout(connection->wsi, PENDING_TIMEOUT_KILLED_BY_PARENT, LWS_TO_KILL_ASYNC);
     }
     if (now_ns >= kx_rates_due_ns(server->rates)) {
@@ -412,9 +416,10 @@ static enum kx_code create_context(struct kx_server *server, struct kx_error *er
         .server_string = "kismet-export",
         .max_http_header_data = REQUEST_BYTES_MAX,
         .max_http_header_pool = CONNECTIONS_MAX,
-        .timeout_secs = DEADLINE_S,
-        .timeout_secs_ah_idle = DEADLINE_S,
-        .keepalive_timeout = DEADLINE_S,
+        /* Our own deadline comes first, and counts. */
+        .timeout_secs = 2 * DEADLINE_S,
+        .timeout_secs_ah_idle = 2 * DEADLINE_S,
+        .keepalive_timeout = 2 * DEADLINE_S,
         .fd_limit_per_thread = CONNECTIONS_MAX + 8,
         .options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS,
     };

@@ -9,6 +9,7 @@ import subprocess
 
 import kismet
 from harness import CAPTURES, ROOT, Exporter, Sim, rows, wait_for
+from ports import Port, total
 
 TABLE = """
 CREATE TABLE kismet_devices (
@@ -89,8 +90,10 @@ def test_a_constraint_that_refuses_all_holds_and_is_named(started, tmp_path):
     refusal = "RAISE(ABORT, 'kismet_devices is closed: ask the warden')"
     execute(db, f"CREATE TRIGGER closed BEFORE INSERT ON kismet_devices BEGIN SELECT {refusal}; END")
     config = configure(tmp_path, sim, db)
-    config.write_text(config.read_text().replace("interval: 60s", "interval: 2s"))
+    text = config.read_text().replace("interval: 60s", "interval: 2s")
+    config.write_text(text + "stats: {listen: '127.0.0.1:0'}\n")
     exporter = started(Exporter, "--config", config)
+    port = Port(exporter)
     wait_for(
         lambda: re.search(
             r"held.*: rejected_all: every record is refused: .*ask the warden", exporter.stderr()
@@ -98,10 +101,16 @@ def test_a_constraint_that_refuses_all_holds_and_is_named(started, tmp_path):
         what="the sink is held, and says why",
     )
     assert not letters(tmp_path) and not macs(db)
+    status, _, text = port.ask("/readyz")
+    assert status == 503
+    (reason,) = [r for r in json.loads(text)["reasons"] if r["kind"] == "sink"]
+    assert reason["name"] == "sqlite" and "ask the warden" in json.dumps(reason)
     execute(db, "DROP TRIGGER closed")
     exporter.process.send_signal(signal.SIGHUP)
     wait_for(lambda: len(macs(db)) == 199, what="everything that was kept")
     wait_for(lambda: letters(tmp_path), what="the bad one")
+    wait_for(lambda: port.ask("/readyz")[0] == 200, what="ready again")
+    assert total(port.metrics(), "records_dead_lettered_total", sink="sqlite") > 0
     totals = exporter.finish()["sqlite"]
     assert totals["dropped"] == 0 and totals["dead_lettered"] == len(letters(tmp_path))
     assert {letter["record"]["mac_addr"] for letter in letters(tmp_path)} == {poison}

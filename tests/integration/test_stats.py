@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from campaign import configure, launch, source
+from campaign import configure, count, launch, source
 from harness import ROOT, SLOW, TERMS, Exporter, Sim, wait_for
 from ports import Port, account, imbalance, parse, total
 
@@ -77,6 +77,14 @@ def test_the_account_balances_at_every_scrape(started, tmp_path):
     terms = {sink: account(metrics, sink) for sink in ("db", "lines")}
     assert all(imbalance(t) == 0 for t in terms.values()), terms
     assert all(t["delivered"] > 0 for t in terms.values()), terms
+    for sink, t in terms.items():
+        # Each record that was confirmed is in the histograms, and none but those.
+        assert total(metrics, "freshness_seconds_count", sink=sink) == t["delivered"]
+        assert total(metrics, "batch_records_sum", sink=sink) == t["delivered"]
+        assert total(metrics, "batch_records_count", sink=sink) == total(
+            metrics, "batches_delivered_total", sink=sink
+        )
+        assert total(metrics, "delivery_latency_seconds_count", sink=sink) > 0
     # What the port said last is what the log says in the end.
     assert exporter.finish() == terms
 
@@ -115,7 +123,7 @@ def test_metrics_are_those_of_the_document(started, tmp_path):
     rows = re.findall(r"^\| `(\w+)` \| (\w+) \| ([^|]*) \|", document, re.MULTILINE)
     documented = {name: (kind, set(re.findall(r"\w+", words))) for name, kind, words in rows}
     assert documented == {name: (kind, labels[name]) for name, kind in served.items()}
-    members = set(re.findall(r"^\| `([a-z_.\[\]]+)` \| [^|]*\|$", document, re.MULTILINE))
+    members = set(re.findall(r"^\| `([a-z_.0-9\[\]]+)` \| [^|]*\|$", document, re.MULTILINE))
     assert members == set(paths(port.status()))
     exporter.finish()
 
@@ -463,6 +471,7 @@ def test_two_instances_side_by_side(started, tmp_path):
     sim = started(Sim, "--devices", "50", "--change", "50")
     # Whoever has the default port, we or somebody else on this machine: it is taken.
     with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             s.bind(("127.0.0.1", 2502))
             s.listen()
@@ -475,7 +484,8 @@ def test_two_instances_side_by_side(started, tmp_path):
             assert "127.0.0.1:2502: cannot listen there" in exporter.stderr()
             assert "--stats-listen 127.0.0.1:2503" in exporter.stderr()
         for exporter in (first, second):
-            assert exporter.finish()["sqlite"]["delivered"] > 0
+            wait_for(lambda: count(exporter.db) == 50, what="50 devices")
+            assert exporter.finish()["sqlite"]["delivered"] >= 50
 
 
 @pytest.mark.parametrize("place", ["example.net:80", "127.0.0.1", "2502"])

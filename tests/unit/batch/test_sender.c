@@ -539,6 +539,48 @@ static void test_bytes_max(void **state)
     assert_int_equal(kx_queue_bytes_max(queue), 10);
 }
 
+/* A far end that says "too large" and not how large: the sink asks for half each time. */
+static uint64_t secret_limit;
+static enum kx_outcome
+halving_deliver(struct kx_batch *batch, const struct kx_call *call, struct kx_error *err)
+{
+    (void)call;
+    fake.call_count++;
+    uint64_t bytes = fake_bytes(batch);
+    for (uint32_t i = batch->first; bytes <= secret_limit && i < batch->end; i++)
+        fake_confirm(batch, i);
+    if (bytes <= secret_limit)
+        return KX_SENT;
+    kx_error_set(err, KX_ERR_LIMIT, 0, "refused: 413");
+    batch->bytes_max = bytes / 2;
+    return batch->end - batch->first > 1 ? KX_RETRY : KX_REJECTED;
+}
+
+static void test_halving(void **state)
+{
+    (void)state;
+    fake.deliver = halving_deliver;
+    secret_limit = 3000;
+    push(1000); /* about 220 kB */
+    assert_int_equal(run(), 0);
+    expect_taken_in_order();
+    expect_account(1000, 0, 0, 0);
+    assert_int_equal(count_of(KX_C_RETRIES), 0);
+    uint64_t learnt = kx_queue_bytes_max(queue);
+    assert_true(learnt > secret_limit / 2 && learnt <= secret_limit);
+    size_t calls = fake.call_count;
+    push(1000); /* nothing is too large any more */
+    assert_int_equal(run(), 0);
+    expect_account(2000, 0, 0, 0);
+    assert_true(fake.call_count - calls <= 2 * 222000 / learnt);
+    /* Not even one fits: each is refused, by itself, and none of it is a wait. */
+    secret_limit = 100;
+    push(9);
+    assert_int_equal(run(), 0);
+    expect_account(2000, 9, 0, 0);
+    assert_int_equal(count_of(KX_C_RETRIES), 0);
+}
+
 static void test_next_begun_early(void **state)
 {
     (void)state;
@@ -573,6 +615,34 @@ static void test_next_behind_the_last_piece(void **state)
     for (size_t i = 0; i < fake.call_count; i++)
         assert_true(fake.calls[i].next == (fake.calls[i].end == 16));
     expect_account(16, 1, 0, 0);
+}
+
+/* Refuses everything but, when it is the last record's turn, one of the batch behind. */
+static enum kx_outcome
+only_the_next(struct kx_batch *batch, const struct kx_call *call, struct kx_error *err)
+{
+    (void)call;
+    fake.call_count++;
+    if (batch->next == NULL && kx_batch_record(batch, batch->first)->sequence > 50) {
+        fake_confirm(batch, batch->first);
+        return KX_SENT;
+    }
+    if (batch->next != NULL && batch->end - batch->first == 1)
+        fake_confirm(batch->next, 0);
+    return fake_reject(batch, err);
+}
+
+/* What is taken of the next batch is a sign, too, that the far end takes records: what is set aside
+ * of this one is bad. */
+static void test_next_is_a_sign(void **state)
+{
+    (void)state;
+    fake.deliver = only_the_next;
+    push(50);
+    push(1);
+    assert_int_equal(run(), 0);
+    assert_int_equal(count_of(KX_C_HOLDS), 0);
+    expect_account(1, 50, 0, 0);
 }
 
 /* A whole next batch confirmed early needs no call of its own. */
@@ -721,8 +791,10 @@ int main(void)
         TEST(test_small_batches),
         TEST(test_gone),
         TEST(test_bytes_max),
+        TEST(test_halving),
         TEST(test_next_begun_early),
         TEST(test_next_behind_the_last_piece),
+        TEST(test_next_is_a_sign),
         TEST(test_next_done_early),
         TEST(test_idle),
         TEST(test_deadline_of_a_call),

@@ -77,6 +77,25 @@ static void test_held_sink_is_opened_at_once(void **state)
     expect_account(10, 0, 0, 0);
 }
 
+/* Another far end may take more. */
+static void test_limits_are_learnt_anew(void **state)
+{
+    (void)state;
+    fake.bytes_max = 1000;
+    push(20);
+    run();
+    assert_int_equal(kx_queue_bytes_max(queue), 1000);
+    fake.bytes_max = 0;
+    ask();
+    run();
+    assert_int_equal(kx_queue_bytes_max(queue), 0);
+    size_t calls = fake.call_count;
+    push(20);
+    run();
+    assert_int_equal(fake.call_count, calls + 1);
+    expect_account(40, 0, 0, 0);
+}
+
 static void test_the_old_one_goes_on(void **state)
 {
     (void)state;
@@ -114,6 +133,7 @@ int main(void)
         TEST(test_idle_sink),
         TEST(test_begun_batch_comes_first),
         TEST(test_held_sink_is_opened_at_once),
+        TEST(test_limits_are_learnt_anew),
         TEST(test_the_old_one_goes_on),
         TEST(test_gone_sink_stays_closed),
     };

@@ -1,6 +1,7 @@
 /* Loading as a whole: a file in full, every refusal with its line, who overrides whom, credentials,
  * names, and what `check` prints. */
 #include "base/buf.h"
+#include "config/columns.h"
 #include "config/config.h"
 #include "config/describe.h"
 #include "config/options.h"
@@ -303,9 +304,6 @@ static void refuses_shapes(void **state)
         {"sinks:\n  - console\n", 2, "item 1 of the list has no keys: write '- type: ...'"},
         {"sinks:\n  - name: x\n", 2, "a sink without a type: write one"},
         {"sinks:\n  - type:\n", 2, "a sink without a type"},
-        {"sinks:\n  - type: postgres\n", 2,
-         "type: the postgres sink is not built in yet in " KX_VERSION
-         "; sinks: console, sqlite, influxdb, mqtt"},
         {"sinks:\n  - path: x\n    type: sqlit\n", 3, "did you mean 'sqlite'?"},
         {"log: debug\n", 1,
          "log: wants keys of its own: write them indented on the lines below it "
@@ -343,6 +341,41 @@ static void fields(void **state)
     kx_config_destroy(config);
 }
 
+/* Sources that want the same field share its column; there is an end to how many. */
+static void extra_columns(void **state)
+{
+    (void)state;
+    struct kx_config *config =
+        load_good("sources:\n  - url: http://pi\n    extra_fields:\n"
+                  "      - {path: a.b, as: one}\n      - {path: a.c, as: two, type: number}\n"
+                  "  - url: http://pa\n    extra_fields:\n"
+                  "      - {path: a.d, as: two, type: number}\n"
+                  "      - {path: a.e, as: three, type: bool}\n",
+                  "");
+    struct kx_extra_columns columns;
+    kx_columns_get(config, &columns);
+    assert_int_equal(columns.count, 3);
+    assert_string_equal(columns.items[0].name, "one");
+    assert_string_equal(columns.items[1].name, "two");
+    assert_int_equal(columns.items[1].type, KX_EXTRA_NUMBER);
+    assert_string_equal(columns.items[2].name, "three");
+    assert_int_equal(columns.items[2].type, KX_EXTRA_BOOL);
+    kx_config_destroy(config);
+    struct kx_buf file;
+    kx_buf_init(&file, 1 << 20);
+    kx_buf_text(&file, "sources:\n");
+    for (unsigned i = 0; i <= KX_EXTRA_COLUMNS_MAX; i++) {
+        if (i % KX_EXTRA_FIELDS_MAX == 0)
+            kx_buf_printf(&file, "  - url: http://h%u\n    extra_fields:\n", i);
+        kx_buf_printf(&file, "      - {path: a.b, as: x%u}\n", i);
+    }
+    kx_buf_byte(&file, '\0');
+    const struct bad_file many = {file.data, 2 + 2 * (KX_EXTRA_FIELDS_MAX + 2),
+                                  "'x64' is one too many"};
+    refuse_all(&many, 1);
+    kx_buf_fini(&file);
+}
+
 static void refuses_fields(void **state)
 {
     (void)state;
@@ -362,8 +395,15 @@ static void refuses_fields(void **state)
         {EXTRA "      - {path: a.b, as: X}\n", 4, "as: 'X' cannot be a key"},
         {EXTRA "      - {path: a.b, as: x23456789012345678901234567890123}\n", 4,
          "cannot be a key"},
+        {EXTRA "      - {path: a.b, as: ''}\n", 4, "as: "},
+        {EXTRA "      - {path: a.b, as: channel}\n", 4, "as: 'channel' is a column already"},
+        {EXTRA "      - {path: a.b, as: updated_at}\n", 4, "write another name, such as kismet_"},
+        {EXTRA "      - {path: a.b, as: ctid}\n", 4, "is a column already"},
         {EXTRA "      - {path: a.b, as: x, type: float}\n", 4, "type: 'float' is none of: text"},
         {EXTRA "      - {path: a.b, as: x, typ: text}\n", 4, "unknown key 'typ' in 'extra_fields'"},
+        {EXTRA "      - {path: a.b, as: x}\n  - url: http://pa\n    extra_fields:\n"
+               "      - {path: a.b, as: x, type: bool}\n",
+         5, "the extra field 'x' has another type in another source"},
     };
 #undef EXTRA
     refuse_all(rows, sizeof rows / sizeof rows[0]);
@@ -614,9 +654,6 @@ static void refuses_lines(void **state)
         {NULL, "--kismet-host pi:1 --kismet-port 2",
          "--kismet-host: the address names port 1, and --kismet-port 2: leave one of them out"},
         {NULL, "--kismet-port 0", "--kismet-port: 0 is out of range (1 to 65535)"},
-        {NULL, "--export-type postgres",
-         "--export-type: the postgres sink is not built in yet in " KX_VERSION
-         "; sinks: console, sqlite, influxdb, mqtt"},
         {NULL, "--export-type ,", "--export-type: the list is empty: write one word at least"},
         {NULL, "--sqlite-path x",
          "--sqlite-path is for the sqlite sink, which does not run: add sqlite to --export-type"},
@@ -649,11 +686,11 @@ static void refuses_lines(void **state)
     assert_int_equal(strncmp(loaded.err.text, "UPDATE_RATE in the environment: 'soon' is no", 44),
                      0);
     clean(NULL);
-    setenv("EXPORT_TYPE", "socket", 1);
+    setenv("EXPORT_TYPE", "sockets", 1);
     loaded = load(NULL, "");
     assert_int_equal(loaded.code, KX_ERR_CONFIG);
     assert_int_equal(
-        strncmp(loaded.err.text, "EXPORT_TYPE in the environment: the socket sink", 47), 0);
+        strncmp(loaded.err.text, "EXPORT_TYPE in the environment: 'sockets' is no sink", 52), 0);
     clean(NULL);
     setenv("KISMET_HOST", "ws://pi", 1);
     loaded = load(NULL, "");
@@ -784,8 +821,74 @@ static void warnings(void **state)
     chmod(key_path, 0600);
 
     config = load_good("sinks:\n  - type: sqlite\n", "--data-format json"); /* the script's flag */
-    assert_true(warned(config, "--data-format is for the console sink, which does not run"));
+    assert_true(warned(
+        config, "--data-format is for the console and the socket sink, neither of which runs"));
     kx_config_destroy(config);
+}
+
+/* One flag for two kinds: each takes what it knows. */
+static void data_format_is_for_console_and_socket(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *format;
+        enum kx_format console;
+        enum kx_socket_format socket;
+    } rows[] = {
+        {"json", KX_FORMAT_JSON, KX_SOCKET_JSON},
+        {"csv", KX_FORMAT_TEXT, KX_SOCKET_CSV},
+        {"Simple", KX_FORMAT_TEXT, KX_SOCKET_SIMPLE},
+        {"text", KX_FORMAT_TEXT, KX_SOCKET_JSON},
+    };
+    char line[128];
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        snprintf(line, sizeof line, "--export-type console,socket --server-host h --data-format %s",
+                 rows[i].format);
+        struct kx_config *config = load_good(NULL, line);
+        assert_int_equal(config->sink_count, 2);
+        assert_int_equal(config->sinks[0].console.format, rows[i].console);
+        assert_int_equal(config->sinks[1].socket.format, rows[i].socket);
+        assert_int_equal(config->sinks[1].socket.port, 9999);
+        kx_config_destroy(config);
+    }
+    static const char *const refused[] = {
+        "--data-format csv",
+        "--export-type socket --server-host h --data-format text",
+        "--export-type socket --server-host h --data-format xml",
+    };
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        struct loaded loaded = load(NULL, refused[i]);
+        assert_int_equal(loaded.code, KX_ERR_USAGE);
+        assert_non_null(strstr(loaded.err.text, "--data-format"));
+    }
+}
+
+static void socket_and_webhook_want_an_address(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *yaml, *line, *text;
+        enum kx_code code;
+    } rows[] = {
+        {NULL, "--export-type socket", "add --server-host", KX_ERR_USAGE},
+        {NULL, "--export-type webhook", "add --webhook-url", KX_ERR_USAGE},
+        {"sinks:\n  - type: socket\n", "", "f.yaml:2: sink socket: where to?", KX_ERR_CONFIG},
+        {"sinks:\n  - type: webhook\n", "", "f.yaml:2: sink webhook: where to?", KX_ERR_CONFIG},
+        {"sinks:\n  - {type: socket, host: a, tls: {ca_file: x}}\n", "", "tls is for protocol: tls",
+         KX_ERR_CONFIG},
+        {"sinks:\n  - {type: socket, host: 'http://a'}\n", "", "without a scheme", KX_ERR_CONFIG},
+        {"sinks:\n  - {type: socket, host: 'a:1'}\n", "", "an option of its own", KX_ERR_CONFIG},
+        {"sinks:\n  - {type: webhook, url: 'http://u:p@a/'}\n", "",
+         "does not belong into the address", KX_ERR_CONFIG},
+        {"sinks:\n  - {type: webhook, url: 'http://a', tls: {ca_file: x}}\n", "",
+         "tls is for https", KX_ERR_CONFIG},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct loaded loaded = load(rows[i].yaml, rows[i].line);
+        assert_int_equal(loaded.code, rows[i].code);
+        if (strstr(loaded.err.text, rows[i].text) == NULL)
+            fail_msg("%s", loaded.err.text);
+    }
 }
 
 /* A literal secret in a file that others can read warns; one from the environment does not. */
@@ -917,6 +1020,7 @@ int main(void)
         cmocka_unit_test_setup(refuses_shapes, clean),
         cmocka_unit_test_setup(fields, clean),
         cmocka_unit_test_setup(refuses_fields, clean),
+        cmocka_unit_test_setup(extra_columns, clean),
         cmocka_unit_test_setup(refuses_values, clean),
         cmocka_unit_test_setup(refuses_combinations, clean),
         cmocka_unit_test_setup(limits, clean),
@@ -928,6 +1032,8 @@ int main(void)
         cmocka_unit_test_setup(credentials, clean),
         cmocka_unit_test_setup(several_sources, clean),
         cmocka_unit_test_setup(warnings, clean),
+        cmocka_unit_test_setup(data_format_is_for_console_and_socket, clean),
+        cmocka_unit_test_setup(socket_and_webhook_want_an_address, clean),
         cmocka_unit_test_setup(warns_of_exposed_file, clean),
         cmocka_unit_test_setup(replays, clean),
         cmocka_unit_test_setup(done_without_config, clean),

@@ -121,6 +121,44 @@ static void test_account_balances_under_way(void **state)
     assert_true(last > 0);
 }
 
+/* The reader loses its processor in the middle of a reading, `times` times, and a thousand records
+ * are delivered meanwhile. */
+struct interruption {
+    struct feeding *f;
+    uint64_t times, pending;
+};
+
+static uint64_t interrupted(const void *of)
+{
+    struct interruption *i = (struct interruption *)(uintptr_t)of;
+    if (i->times > 0) {
+        i->times--;
+        i->pending -= 1000;
+        kx_count(i->f->blocks[3], KX_C_DELIVERED, 1000);
+    }
+    return i->pending;
+}
+
+static void test_account_is_of_one_moment(void **state)
+{
+    struct pair *pair = *state;
+    struct kx_snapshot_account a;
+    struct interruption i = {.f = &pair->f, .times = 3, .pending = 1000000};
+    pair->f.sinks[0].pending = interrupted;
+    pair->f.sinks[0].of = &i;
+    kx_count(pair->f.blocks[2], KX_C_RECEIVED, 1000000);
+    kx_snapshot_take(pair->snapshot, 10, 20);
+    kx_snapshot_account(&pair->snapshot->sinks[0], &a);
+    assert_int_equal(i.times, 0);
+    assert_false(pair->snapshot->sinks[0].torn);
+    assert_int_equal(a.received, a.delivered + a.pending);
+    /* Never a rest: it says so, and goes on. */
+    i.times = 500;
+    kx_snapshot_take(pair->snapshot, 10, 20);
+    assert_true(pair->snapshot->sinks[0].torn);
+    assert_true(i.times > 0);
+}
+
 static void test_unknown_is_not_a_number(void **state)
 {
     struct pair *pair = *state;
@@ -205,6 +243,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_account_sums_every_reason),
         TEST(test_account_balances_under_way),
+        TEST(test_account_is_of_one_moment),
         TEST(test_unknown_is_not_a_number),
         TEST(test_who_is_well),
         TEST(test_threads),
