@@ -60,6 +60,7 @@ class CutProxy:
         self.plan = None  # (place, share of the message, how)
         self.cuts = []  # (place, how, byte of the transaction's stream)
         self.commits = 0  # that the client was told of
+        self.sessions = 0
         self.open = True
         self.lock = threading.Lock()
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=16)
@@ -94,6 +95,7 @@ class CutProxy:
                 client.close()
                 continue
             link = Link(client, server)
+            self.sessions += 1
             for pump in (self.up, self.down):
                 threading.Thread(target=self.run, args=(pump, link), daemon=True).start()
 

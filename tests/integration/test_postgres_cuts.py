@@ -6,7 +6,6 @@ account is exact. The witness of events is a console sink of the same process.
 """
 
 import collections
-import json
 import random
 import re
 import time
@@ -15,7 +14,7 @@ import pytest
 
 from campaign import source
 from harness import Sim, wait_for
-from pgcut import BEGIN, CLOSED, COMMIT, DATA, INSERT, PLACES, RESET, UNANSWERED, CutProxy
+from pgcut import BEGIN, CLOSED, COMMIT, INSERT, PLACES, RESET, UNANSWERED, CutProxy
 from pgline import APPLICATION, WITNESS, count, launch, settle, sink, uids, witnessed, write_result
 from ports import Port, total
 from postgres import Database, own_server  # noqa: F401
@@ -23,8 +22,8 @@ from postgres import Database, own_server  # noqa: F401
 SEED = 20251129
 ENDED = "terminating connection due to administrator command"
 
-# Waits in the server until our session is at work on such a statement, and ends it there: (what it
-# was at work on), or nothing when that did not come.
+# Waits in the server until our session is at work on such a statement, ends it there, and waits for
+# its end: what it was at work on, or nothing when that did not come.
 TERMINATE = """
 CREATE FUNCTION terminate(what text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -35,7 +34,7 @@ BEGIN
         PERFORM pg_stat_clear_snapshot();
         SELECT pid, query INTO session FROM pg_stat_activity
             WHERE {application} AND state = 'active' AND query ~ what;
-        IF FOUND AND pg_terminate_backend(session.pid) THEN
+        IF FOUND AND pg_terminate_backend(session.pid, 20000) THEN
             RETURN left(session.query, 40);
         END IF;
     END LOOP;
@@ -79,22 +78,24 @@ class Campaign:
         self.exporter.streaming()
         wait_for(lambda: count(self.database) == devices, what="the devices")
 
-    def goes_on(self):
+    def goes_on(self, sessions):
+        """In a session after so many."""
+        wait_for(lambda: self.proxy.sessions > sessions, 60, "another session")
         commits = self.proxy.commits
         wait_for(lambda: self.proxy.commits > commits, 60, "a batch is committed and known to be")
 
     def cut(self, place, share, how):
-        cuts = len(self.proxy.cuts)
+        cuts, sessions = len(self.proxy.cuts), self.proxy.sessions
         self.proxy.arm(place, share, how)
         wait_for(lambda: len(self.proxy.cuts) > cuts, 60, f"{place} {how}")
-        self.goes_on()
+        self.goes_on(sessions)
 
     def terminate(self, place):
-        found = wait_for(
+        sessions = self.proxy.sessions
+        wait_for(
             lambda: self.database.psql(f"SELECT terminate('{MOMENTS[place]}')"), 60, place
         )
-        self.goes_on()
-        return found
+        self.goes_on(sessions)
 
     def ended_at(self):
         """What the server itself says of each session that it ended: the statement, none when it
