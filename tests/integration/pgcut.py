@@ -73,7 +73,7 @@ class CutProxy:
 
     def arm(self, place, share, how):
         """The next transaction that has such a place is cut there. share: of the message's bytes
-        that still reach the server; of COMMIT all do."""
+        that still reach the server; below 1 it never gets all of them."""
         with self.lock:
             self.plan = (place, share, how)
 
