@@ -715,14 +715,18 @@ def test_a_row_that_somebody_holds_is_left_for_the_next_time(database):
     assert "old7" in database.psql("SELECT mac_addr FROM kismet_devices")
 
 
-def test_a_role_that_may_not_delete_is_told_and_nothing_else_happens(database, role):
+def test_a_role_that_may_not_delete_is_told_and_nothing_else_happens(
+    database, role, postgres_server  # noqa: F811
+):
     writer = role("writer")
+    before = len(postgres_server.log.read_bytes())
     applied(database)
     fill(database)
     database.psql(f"GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO {writer}")
     answer = applied(database, "devices=7200", user=writer)
     assert "may not delete from kismet_devices" in answer.text
     assert sum(expired(answer)) == 0
+    assert b"permission denied" not in postgres_server.log.read_bytes()[before:], "it was tried"
 
 
 def test_a_hypertable_drops_chunks(database):
