@@ -20,6 +20,7 @@
 #include "probe.h"
 #include "reload.h"
 #include "ring/ring.h"
+#include "schema.h"
 #include "sinks/sinks.h"
 #include "stats/board.h"
 #include "stats/counters.h"
@@ -580,8 +581,9 @@ static enum exit_status talk(struct kx_config *config)
     struct kx_error err;
     enum kx_code code = start_curl(&err);
     if (code == KX_OK)
-        code = config->command == KX_COMMAND_PROBE ? kx_probe_run(config, &err)
-                                                   : kx_login_run(config, &err);
+        code = config->command == KX_COMMAND_PROBE    ? kx_probe_run(config, &err)
+               : config->command == KX_COMMAND_SCHEMA ? kx_schema_run(config, &err)
+                                                      : kx_login_run(config, &err);
     if (code != KX_OK)
         fprintf(stderr, "kismet-export: %s\n", err.text);
     return status_of(code);
@@ -614,7 +616,8 @@ int main(int argc, char **argv)
     bool clean = true;
     if (config->command == KX_COMMAND_CHECK)
         describe(config);
-    else if (config->command == KX_COMMAND_PROBE || config->command == KX_COMMAND_LOGIN)
+    else if (config->command == KX_COMMAND_PROBE || config->command == KX_COMMAND_LOGIN ||
+             config->command == KX_COMMAND_SCHEMA)
         status = talk(program.config);
     else
         status = run(&program, &clean);

@@ -4,7 +4,9 @@
 #include "base/hash.h"
 #include "base/error.h"
 #include <errno.h>
+#include <openssl/core_names.h>
 #include <openssl/evp.h>
+#include <openssl/params.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -140,6 +142,14 @@ static void sha256_fetch(void)
     sha256_method = EVP_MD_fetch(NULL, "SHA256", NULL);
 }
 
+_Noreturn static void no_sha256(void)
+{
+    fputs("kismet-export: OpenSSL cannot make a SHA-256: no memory, or its configuration forbids "
+          "it\n",
+          stderr);
+    exit(70);
+}
+
 void kx_hash_sha256(const struct kx_hash_part *parts, size_t count, uint8_t out[32])
 {
     pthread_once(&sha256_once, sha256_fetch);
@@ -150,10 +160,30 @@ void kx_hash_sha256(const struct kx_hash_part *parts, size_t count, uint8_t out[
         good = EVP_DigestUpdate(context, parts[i].bytes, parts[i].length) == 1;
     good = good && EVP_DigestFinal_ex(context, out, NULL) == 1;
     EVP_MD_CTX_free(context);
-    if (!good) {
-        fputs("kismet-export: OpenSSL cannot make a SHA-256: no memory, or its configuration "
-              "forbids it\n",
-              stderr);
-        exit(70);
-    }
+    if (!good)
+        no_sha256();
+}
+
+void kx_hash_hmac_sha256(const void *key,
+                         size_t key_length,
+                         const struct kx_hash_part *parts,
+                         size_t count,
+                         uint8_t out[32])
+{
+    char digest[] = "SHA256";
+    const OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+        OSSL_PARAM_construct_end(),
+    };
+    size_t length = 0;
+    EVP_MAC *method = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    EVP_MAC_CTX *context = method != NULL ? EVP_MAC_CTX_new(method) : NULL;
+    int good = context != NULL && EVP_MAC_init(context, key, key_length, params) == 1;
+    for (size_t i = 0; good && i < count; i++)
+        good = EVP_MAC_update(context, parts[i].bytes, parts[i].length) == 1;
+    good = good && EVP_MAC_final(context, out, &length, 32) == 1 && length == 32;
+    EVP_MAC_CTX_free(context);
+    EVP_MAC_free(method);
+    if (!good)
+        no_sha256();
 }

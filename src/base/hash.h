@@ -32,5 +32,12 @@ struct kx_hash_part {
     size_t length;
 };
 void kx_hash_sha256(const struct kx_hash_part *parts, size_t count, uint8_t out[32]);
+/* HMAC-SHA-256 (RFC 2104) of the parts as if joined, under a key of any length. Ends the program as
+ * kx_hash_sha256 does. */
+void kx_hash_hmac_sha256(const void *key,
+                         size_t key_length,
+                         const struct kx_hash_part *parts,
+                         size_t count,
+                         uint8_t out[32]);
 
 #endif

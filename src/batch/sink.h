@@ -87,8 +87,8 @@ static inline void kx_batch_mark(struct kx_batch *batch, uint32_t i)
     batch->done[i / 64] |= 1ull << (i % 64);
 }
 
-/* The far end has said that it will not keep record i, for a reason that is neither a fault nor a
- * matter of trying again, such as its retention: the record is settled as that row of
+/* Record i is out for a reason that is neither a fault of its neighbours nor a matter of trying
+ * again: the far end's retention, say, or that no datagram holds it. It is settled as that row of
  * records_dropped_total, and is never sent again. Within a call of deliver only. */
 static inline void kx_batch_drop(struct kx_batch *batch, uint32_t i, enum kx_counter reason)
 {

@@ -27,6 +27,27 @@ enum kx_code kx_check_name(void *field, struct kx_error *err)
     return KX_OK;
 }
 
+enum kx_code kx_check_host(void *field, struct kx_error *err)
+{
+    char **text = field;
+    struct kx_url url;
+    if (strstr(*text, "://") != NULL)
+        return kx_error_set(err, KX_ERR_CONFIG, 0,
+                            "a host name or an IP address is wanted, without a scheme");
+    enum kx_code code = kx_url_parse(*text, &url, err);
+    if (code != KX_OK)
+        return code;
+    if (url.port_given || url.prefix[0] != '\0')
+        return kx_error_set(err, KX_ERR_CONFIG, 0,
+                            "only the host belongs here: the port is an option of its own");
+    char *bare = strdup(url.host);
+    if (bare == NULL)
+        return kx_error_set(err, KX_ERR_NOMEM, 0, "no memory for a host name");
+    free(*text);
+    *text = bare;
+    return KX_OK;
+}
+
 enum kx_code kx_check_url(void *field, struct kx_error *err)
 {
     char **text = field;
@@ -214,6 +235,81 @@ enum kx_code kx_check_key(void *field, struct kx_error *err)
                         "'%.40s' cannot be a key: write up to %d lower-case letters, digits and "
                         "'_', such as last_bssid",
                         key, KX_EXTRA_NAME_BYTES_MAX);
+}
+
+enum kx_code kx_check_webhook_url(void *field, struct kx_error *err)
+{
+    const char *text = *(char **)field;
+    const char *host = strstr(text, "://");
+    bool scheme = strncasecmp(text, "http://", 7) == 0 || strncasecmp(text, "https://", 8) == 0;
+    /* The text is not repeated: it is often a secret. */
+    if (!scheme)
+        return kx_error_set(err, KX_ERR_CONFIG, 0, "it must begin with http:// or https://");
+    for (const char *at = text; *at != '\0'; at++)
+        if ((unsigned char)*at <= 0x20 || (unsigned char)*at >= 0x7f)
+            return kx_error_set(err, KX_ERR_CONFIG, 0,
+                                "it holds a space or another byte that must be written as %%20 or "
+                                "the like");
+    if (strchr(text, '#') != NULL)
+        return kx_error_set(err, KX_ERR_CONFIG, 0, "it holds a '#': leave out what begins there");
+    /* Host and port by the rules of every address; path and query are the far end's own. */
+    char *origin = strndup(text, (size_t)(host - text) + 3 + strcspn(host + 3, "/?"));
+    struct kx_url url;
+    if (origin == NULL)
+        return kx_error_set(err, KX_ERR_NOMEM, 0, "no memory for an address");
+    enum kx_code code = KX_OK;
+    if (strchr(origin, '@') != NULL)
+        code = kx_error_set(err, KX_ERR_CONFIG, 0,
+                            "a credential does not belong into the address: use headers, with "
+                            "Authorization");
+    else
+        code = kx_url_parse(origin, &url, err);
+    free(origin);
+    return code;
+}
+
+static bool is_token(const char *name, size_t length)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                  "!#$%&'*+-.^_`|~";
+    for (size_t i = 0; i < length; i++)
+        if (strchr(allowed, name[i]) == NULL)
+            return false;
+    return length > 0;
+}
+
+enum kx_code kx_check_headers(void *field, struct kx_error *err)
+{
+    static const char *const ours[] = {"x-signature-256",  "x-timestamp", "idempotency-key",
+                                       "content-encoding", "expect",      "content-length",
+                                       "transfer-encoding"};
+    const struct kx_strings *list = field;
+    if (list->count > KX_WEBHOOK_HEADERS_MAX)
+        return kx_error_set(err, KX_ERR_CONFIG, 0, "more than %d headers", KX_WEBHOOK_HEADERS_MAX);
+    for (size_t i = 0; i < list->count; i++) {
+        const char *name = list->items[i];
+        const char *equals = strchr(name, '=');
+        size_t length = equals == NULL ? 0 : (size_t)(equals - name);
+        if (!is_token(name, length))
+            return kx_error_set(err, KX_ERR_CONFIG, 0,
+                                "entry %zu is no header: write 'Name: value', the name of letters, "
+                                "digits and '-'",
+                                i + 1);
+        for (size_t k = 0; k < sizeof ours / sizeof ours[0]; k++)
+            if (strlen(ours[k]) == length && strncasecmp(ours[k], name, length) == 0)
+                return kx_error_set(err, KX_ERR_CONFIG, 0,
+                                    "%s is a header that this sink makes itself: leave it out",
+                                    ours[k]);
+        if (equals[1] == '\0')
+            return kx_error_set(err, KX_ERR_CONFIG, 0, "the header %.*s has no value", (int)length,
+                                name);
+        for (const char *at = equals + 1; *at != '\0'; at++)
+            if ((unsigned char)*at < 0x20 || *at == 0x7f)
+                return kx_error_set(err, KX_ERR_CONFIG, 0,
+                                    "the value of %.*s holds a line break or another control byte",
+                                    (int)length, name);
+    }
+    return KX_OK;
 }
 
 enum kx_code kx_check_schema(void *field, struct kx_error *err)

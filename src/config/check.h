@@ -12,6 +12,8 @@
 
 /* char *: a name that logs, labels and topics carry: 1 to KX_NAME_BYTES_MAX bytes of UTF-8. */
 enum kx_code kx_check_name(void *field, struct kx_error *err);
+/* char *: a host name or an IP address; an IPv6 address loses its brackets. */
+enum kx_code kx_check_host(void *field, struct kx_error *err);
 /* char *: an address; becomes its full form. */
 enum kx_code kx_check_url(void *field, struct kx_error *err);
 /* char *: a Kismet view, which becomes part of a path. */
@@ -34,11 +36,17 @@ enum kx_code kx_check_fields(void *field, struct kx_error *err);
 enum kx_code kx_check_path(void *field, struct kx_error *err);
 /* char *: a key of ours: lower-case letters, digits and '_', at most KX_EXTRA_NAME_BYTES_MAX. */
 enum kx_code kx_check_key(void *field, struct kx_error *err);
-/* char *: an http(s) address without credential, query or fragment; it stays as it is written. */
-enum kx_code kx_check_http_url(void *field, struct kx_error *err);
 /* char *: the name of a schema in a database, at most 63 bytes. */
 enum kx_code kx_check_schema(void *field, struct kx_error *err);
 /* struct kx_strings: columns that the postgres sink knows an index for. */
 enum kx_code kx_check_indexes(void *field, struct kx_error *err);
+/* char *: an http(s) address without credential, query or fragment; it stays as it is written. */
+enum kx_code kx_check_http_url(void *field, struct kx_error *err);
+
+/* char *: a webhook's address: http(s), any path and query, no credential, no fragment; it stays as
+ * it is written. */
+enum kx_code kx_check_webhook_url(void *field, struct kx_error *err);
+/* struct kx_strings: HTTP headers as "Name=value", none of those that are ours. */
+enum kx_code kx_check_headers(void *field, struct kx_error *err);
 
 #endif

@@ -42,9 +42,10 @@ static error_t refuse_command(struct parse *parse, const char *word)
         kx_error_set(parse->err, KX_ERR_USAGE, 0, "'%.100s' is no command: write replay %.100s",
                      word, word);
     else
-        kx_error_set(parse->err, KX_ERR_USAGE, 0,
-                     "'%.100s' is no command%s (run, replay FILE, check, probe, login): try --help",
-                     word, kx_suggest_text(&suggest, "", near));
+        kx_error_set(
+            parse->err, KX_ERR_USAGE, 0,
+            "'%.100s' is no command%s (run, replay FILE, check, probe, schema, login): try --help",
+            word, kx_suggest_text(&suggest, "", near));
     return fail(parse);
 }
 
@@ -89,8 +90,9 @@ static error_t check_command(struct parse *parse)
                      command->operand, command->name, command->example);
         return fail(parse);
     }
-    /* These two are put behind the command line that is to be tested. */
-    bool any = command->command == KX_COMMAND_CHECK || command->command == KX_COMMAND_PROBE;
+    /* These are put behind the command line that is to be tested. */
+    bool any = command->command == KX_COMMAND_CHECK || command->command == KX_COMMAND_PROBE ||
+               command->command == KX_COMMAND_SCHEMA;
     for (size_t i = 0; i < kx_option_count(); i++) {
         const struct kx_option *option = kx_option_at(i);
         bool knows = option->commands == 0 || (option->commands >> command->command & 1) != 0;

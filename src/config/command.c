@@ -9,6 +9,7 @@ static const struct kx_command_row commands[] = {
      "send a recorded capture through the sinks"},
     {"check", KX_COMMAND_CHECK, NULL, NULL, "read the configuration, say what would run, and end"},
     {"probe", KX_COMMAND_PROBE, NULL, NULL, "test every Kismet and every sink, say what to mend"},
+    {"schema", KX_COMMAND_SCHEMA, NULL, NULL, "print the SQL that a postgres sink wants"},
     {"login", KX_COMMAND_LOGIN, "[URL]", "http://pi.local:2501",
      "make an API key with the admin's password"},
 };

@@ -18,6 +18,7 @@
 #include "record/record.h"
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 struct loader {
     struct kx_config *config;
@@ -115,6 +116,57 @@ override_scope(struct loader *loader, enum kx_scope scope, void *object, struct 
     return code;
 }
 
+static bool has_choice(const struct kx_option *option, const char *word)
+{
+    for (size_t i = 0; option->choices[i] != NULL; i++)
+        if (strcasecmp(option->choices[i], word) == 0)
+            return true;
+    return false;
+}
+
+/* --data-format was the script's word for what its socket sent; the console sinks take it, too, as
+ * far as they know the format. It must suit one sink at least, when there is one that has formats.
+ */
+static enum kx_code override_formats(struct loader *loader, struct kx_error *err)
+{
+    const struct kx_option *flag =
+        kx_option_by_member(KX_SCOPE_INVOCATION, offsetof(struct kx_invocation, format));
+    const struct kx_option *const formats[KX_SINK_TYPES] = {
+        [KX_SINK_CONSOLE] =
+            kx_option_by_member(KX_SCOPE_CONSOLE, offsetof(struct kx_sink_config, console.format)),
+        [KX_SINK_SOCKET] =
+            kx_option_by_member(KX_SCOPE_SOCKET, offsetof(struct kx_sink_config, socket.format)),
+    };
+    struct kx_config *config = loader->config;
+    struct kx_sink_config *unsuited = NULL;
+    bool suits = false;
+    enum kx_code code = KX_OK;
+    if (loader->call.format == NULL)
+        return KX_OK;
+    for (size_t i = 0; i < config->sink_count && code == KX_OK; i++) {
+        const struct kx_option *option = formats[config->sinks[i].type];
+        if (option == NULL)
+            continue;
+        if (has_choice(option, loader->call.format)) {
+            code = kx_option_assign(option, &config->sinks[i], loader->call.format, err);
+            suits = true;
+        } else {
+            unsuited = &config->sinks[i];
+        }
+    }
+    if (code != KX_OK || suits)
+        return code;
+    if (unsuited != NULL)
+        return kx_option_blame(
+            flag, true,
+            kx_option_assign(formats[unsuited->type], unsuited, loader->call.format, err), err);
+    if (!kx_strings_addf(&config->warnings,
+                         "--%s is for the console and the socket sink, neither of which runs",
+                         flag->flag))
+        return kx_error_set(err, KX_ERR_NOMEM, 0, "no memory for a warning");
+    return KX_OK;
+}
+
 static enum kx_code override_all(struct loader *loader, struct kx_error *err)
 {
     struct kx_config *config = loader->config;
@@ -130,7 +182,7 @@ static enum kx_code override_all(struct loader *loader, struct kx_error *err)
         if (code == KX_OK)
             code = override_scope(loader, kind->scope, sink, err);
     }
-    return code;
+    return code == KX_OK ? override_formats(loader, err) : code;
 }
 
 static enum kx_code read_file(struct loader *loader, struct kx_error *err)

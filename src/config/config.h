@@ -29,6 +29,7 @@ enum kx_command {
     KX_COMMAND_REPLAY, /* kismet-export replay FILE */
     KX_COMMAND_CHECK,  /* read the configuration, say what it means, exit */
     KX_COMMAND_PROBE,  /* test every source and every sink, say what is wrong */
+    KX_COMMAND_SCHEMA, /* print the SQL that a sink's database wants */
     KX_COMMAND_LOGIN,  /* kismet-export login [URL]: make an API key */
 };
 
@@ -36,6 +37,9 @@ enum kx_source_mode { KX_MODE_AUTO, KX_MODE_MONITOR, KX_MODE_POLL };
 enum kx_location { KX_LOCATION_AVG, KX_LOCATION_LAST, KX_LOCATION_PEAK };
 enum kx_mac_case { KX_MAC_UPPER, KX_MAC_LOWER };
 enum kx_format { KX_FORMAT_TEXT, KX_FORMAT_JSON, KX_FORMAT_CSV, KX_FORMAT_SIMPLE };
+/* Of a record as a line. */
+enum kx_socket_format { KX_SOCKET_JSON, KX_SOCKET_CSV, KX_SOCKET_SIMPLE };
+enum kx_protocol { KX_PROTOCOL_TCP, KX_PROTOCOL_TLS, KX_PROTOCOL_UDP };
 enum kx_compat { KX_COMPAT_NONE, KX_COMPAT_SCRIPT };
 enum kx_switch { KX_AUTO, KX_ON, KX_OFF };
 /* Who makes and completes a database's tables: we, or somebody else whom we check, or ask nothing.
@@ -149,11 +153,27 @@ struct kx_dead_letter_config {
     uint64_t bytes;
 };
 
+enum kx_webhook_format { KX_WEBHOOK_ARRAY, KX_WEBHOOK_NDJSON };
+enum kx_webhook_probe { KX_WEBHOOK_PROBE_OPTIONS, KX_WEBHOOK_PROBE_EMPTY };
+
+enum { KX_WEBHOOK_HEADERS_MAX = 64 };
+
+struct kx_webhook_config {
+    char *url; /* http(s)://...; its path and query may be a secret */
+    enum kx_webhook_format format;
+    struct kx_strings headers; /* "Name=value"; values may be secrets */
+    struct kx_secret secret;   /* of the signature; not set = none */
+    bool gzip;
+    enum kx_webhook_probe probe;
+};
+
 enum kx_sink_type {
     KX_SINK_CONSOLE,
     KX_SINK_SQLITE,
     KX_SINK_POSTGRES,
     KX_SINK_INFLUXDB,
+    KX_SINK_WEBHOOK,
+    KX_SINK_SOCKET,
     KX_SINK_TYPES,
 };
 
@@ -207,7 +227,15 @@ struct kx_sink_config {
     struct {
         char *path;
     } sqlite;
+    struct {
+        char *host; /* NULL only where it was not given, and then there is no start */
+        uint32_t port;
+        enum kx_protocol protocol;
+        enum kx_socket_format format;
+        bool formula_guard;
+    } socket;
     struct kx_influxdb_config influxdb;
+    struct kx_webhook_config webhook;
     struct {
         struct kx_secret conn; /* URI or "key=value ..."; it may have a password in it */
         struct kx_secret password;
@@ -274,6 +302,7 @@ struct kx_config {
     struct kx_capture_config capture;
     struct kx_stats_config stats;
     struct kx_login_config login;
+    char *schema_sink; /* --sink: whose SQL `schema` prints; NULL = not given */
     bool once;
     uint64_t duration_ns; /* 0 = until a signal */
     uint64_t ring_bytes;

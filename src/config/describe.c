@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "config/assign.h"
 #include "config/options.h"
+#include "config/url.h"
 #include "config/value.h"
 #include <string.h>
 
@@ -70,6 +71,32 @@ static void describe_source(const struct kx_source_config *source, struct kx_buf
     kx_buf_text(out, source->tls.insecure ? ", TLS UNVERIFIED\n" : "\n");
 }
 
+static void append_history(const struct kx_history_config *history, struct kx_buf *out)
+{
+    if (!history->on) {
+        kx_buf_text(out, ", history off");
+        return;
+    }
+    append_duration(out, ", history each ", history->min_interval_ns);
+    if (history->retention_ns == 0)
+        kx_buf_text(out, ", kept forever");
+    else
+        append_duration(out, ", kept ", history->retention_ns);
+}
+
+static void describe_socket(const struct kx_sink_config *sink, struct kx_buf *out)
+{
+    kx_buf_text(out, "socket, to ");
+    append_safe(out, sink->socket.host);
+    kx_buf_printf(out, " port %u by %s, lines of %s", (unsigned)sink->socket.port,
+                  word_of(KX_SCOPE_SOCKET, offsetof(struct kx_sink_config, socket.protocol),
+                          sink->socket.protocol),
+                  word_of(KX_SCOPE_SOCKET, offsetof(struct kx_sink_config, socket.format),
+                          sink->socket.format));
+    if (sink->tls.insecure)
+        kx_buf_text(out, ", TLS UNVERIFIED");
+}
+
 static void describe_influxdb(const struct kx_sink_config *sink, struct kx_buf *out)
 {
     const struct kx_influxdb_config *influxdb = &sink->influxdb;
@@ -89,19 +116,6 @@ static void describe_influxdb(const struct kx_sink_config *sink, struct kx_buf *
         kx_buf_text(out, ", TLS UNVERIFIED");
 }
 
-static void append_history(const struct kx_history_config *history, struct kx_buf *out)
-{
-    if (!history->on) {
-        kx_buf_text(out, ", history off");
-        return;
-    }
-    append_duration(out, ", history each ", history->min_interval_ns);
-    if (history->retention_ns == 0)
-        kx_buf_text(out, ", kept forever");
-    else
-        append_duration(out, ", kept ", history->retention_ns);
-}
-
 static void describe_letters(const struct kx_dead_letter_config *letters, struct kx_buf *out)
 {
     if (!letters->on) {
@@ -112,6 +126,25 @@ static void describe_letters(const struct kx_dead_letter_config *letters, struct
         kx_buf_text(out, ", dead letters in ");
         append_safe(out, letters->path);
     }
+}
+
+static void describe_webhook(const struct kx_sink_config *sink, struct kx_buf *out)
+{
+    const struct kx_webhook_config *webhook = &sink->webhook;
+    char origin[KX_URL_ORIGIN_MAX];
+    kx_url_origin(webhook->url, origin);
+    kx_buf_text(out, "webhook, to ");
+    append_safe(out, origin);
+    kx_buf_printf(
+        out, "/..., %s, %zu headers",
+        word_of(KX_SCOPE_WEBHOOK, offsetof(struct kx_sink_config, webhook.format), webhook->format),
+        webhook->headers.count);
+    if (kx_secret_is_set(&webhook->secret))
+        append_secret(out, ", signed with a secret", &webhook->secret);
+    else
+        kx_buf_text(out, ", not signed");
+    if (sink->tls.insecure)
+        kx_buf_text(out, ", TLS UNVERIFIED");
 }
 
 static void describe_sink(const struct kx_sink_config *sink, struct kx_buf *out)
@@ -137,6 +170,12 @@ static void describe_sink(const struct kx_sink_config *sink, struct kx_buf *out)
         else
             kx_buf_text(out, "postgres, connection by PG* in the environment");
         append_history(&sink->tables.history, out);
+        break;
+    case KX_SINK_WEBHOOK:
+        describe_webhook(sink, out);
+        break;
+    case KX_SINK_SOCKET:
+        describe_socket(sink, out);
         break;
     case KX_SINK_INFLUXDB:
         describe_influxdb(sink, out);

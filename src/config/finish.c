@@ -312,8 +312,8 @@ enum kx_code kx_config_finish(struct kx_config *config, struct kx_error *err)
     for (size_t i = 0; i < config->sink_count && code == KX_OK; i++) {
         settle_age(config, &config->sinks[i]);
         code = warn_of_delta(config, &config->sinks[i], err);
-        if (code == KX_OK && kx_finish_sink(config, &config->sinks[i], err) != KX_OK)
-            code = at_line(config, config->sinks[i].line, err);
+        if (code == KX_OK && (code = kx_finish_sink(config, &config->sinks[i], err)) != KX_OK)
+            at_line(config, config->sinks[i].line, err);
     }
     config->ring_bytes = round_up(config->ring_bytes);
     settle_log(config);

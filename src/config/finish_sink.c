@@ -1,6 +1,7 @@
 /* Pairs of values of one kind of sink; the contract stands in the header. */
 #include "config/finish_sink.h"
 
+#include "config/url.h"
 #include <string.h>
 #include <strings.h>
 
@@ -9,29 +10,73 @@ static enum kx_code no_memory(struct kx_error *err)
     return kx_error_set(err, KX_ERR_NOMEM, 0, "no memory for a warning");
 }
 
-/* tls of a sink that is given by a URL. */
+/* spoken: whether TLS is, by what `instead` says. */
 static enum kx_code check_tls(struct kx_config *config,
                               const struct kx_sink_config *sink,
-                              const char *url,
+                              bool spoken,
+                              const char *instead,
                               struct kx_error *err)
 {
     const struct kx_tls_config *tls = &sink->tls;
-    bool https = strncasecmp(url, "https:", 6) == 0;
     bool any = tls->ca_file != NULL || tls->cert_file != NULL || tls->key_file != NULL;
     if ((tls->cert_file == NULL) != (tls->key_file == NULL))
         return kx_error_set(err, KX_ERR_CONFIG, 0,
                             "sink %s: cert_file and key_file belong together: give both or none",
                             sink->name);
-    if (any && !https)
-        return kx_error_set(err, KX_ERR_CONFIG, 0,
-                            "sink %s: tls is for https: write url: https://...", sink->name);
-    if (tls->insecure && https &&
+    if (any && !spoken)
+        return kx_error_set(err, KX_ERR_CONFIG, 0, "sink %s: tls is for %s", sink->name, instead);
+    if (tls->insecure && spoken &&
         !kx_strings_addf(&config->warnings,
                          "sink %s: tls is insecure: whoever sits between can read and change "
                          "everything; use ca_file instead",
                          sink->name))
         return no_memory(err);
     return KX_OK;
+}
+
+/* tls of a sink that is given by a URL. */
+static enum kx_code check_https(struct kx_config *config,
+                                const struct kx_sink_config *sink,
+                                const char *url,
+                                struct kx_error *err)
+{
+    bool https = strncasecmp(url, "https:", 6) == 0;
+    return check_tls(config, sink, https, "https: write url: https://...", err);
+}
+
+/* There is nobody whom to tell the neighbourhood by default. */
+static enum kx_code
+check_socket(struct kx_config *config, const struct kx_sink_config *sink, struct kx_error *err)
+{
+    if (sink->socket.host == NULL && sink->line == 0)
+        return kx_error_set(err, KX_ERR_USAGE, 0,
+                            "the socket sink sends to a host that you name: add --server-host");
+    if (sink->socket.host == NULL)
+        return kx_error_set(err, KX_ERR_CONFIG, 0, "sink %s: where to? Write host, and port",
+                            sink->name);
+    return check_tls(config, sink, sink->socket.protocol == KX_PROTOCOL_TLS, "protocol: tls", err);
+}
+
+static enum kx_code
+check_webhook(struct kx_config *config, const struct kx_sink_config *sink, struct kx_error *err)
+{
+    if (sink->webhook.url == NULL && sink->line == 0)
+        return kx_error_set(err, KX_ERR_USAGE, 0,
+                            "the webhook sink posts to an address that you name: add "
+                            "--webhook-url");
+    if (sink->webhook.url == NULL)
+        return kx_error_set(err, KX_ERR_CONFIG, 0, "sink %s: where to? Write url", sink->name);
+    char origin[KX_URL_ORIGIN_MAX];
+    struct kx_url url;
+    kx_url_origin(sink->webhook.url, origin);
+    bool plain = kx_url_parse(origin, &url, NULL) == KX_OK && !url.tls && !kx_url_is_loopback(&url);
+    if (plain && sink->webhook.headers.count > 0 &&
+        !kx_strings_addf(&config->warnings,
+                         "sink %s: its headers travel unencrypted to %s: use https when one is a "
+                         "credential",
+                         sink->name, origin))
+        return no_memory(err);
+    return check_https(config, sink, sink->webhook.url, err);
 }
 
 static enum kx_code
@@ -59,7 +104,7 @@ check_influxdb(struct kx_config *config, const struct kx_sink_config *sink, stru
                                    "each other; ns keeps them apart",
                                    sink->name, influxdb->precision == KX_INFLUX_S ? "s" : "ms"))
         return no_memory(err);
-    return check_tls(config, sink, influxdb->url, err);
+    return check_https(config, sink, influxdb->url, err);
 }
 
 enum kx_code
@@ -68,6 +113,10 @@ kx_finish_sink(struct kx_config *config, struct kx_sink_config *sink, struct kx_
     switch (sink->type) {
     case KX_SINK_INFLUXDB:
         return check_influxdb(config, sink, err);
+    case KX_SINK_WEBHOOK:
+        return check_webhook(config, sink, err);
+    case KX_SINK_SOCKET:
+        return check_socket(config, sink, err);
     case KX_SINK_CONSOLE:
     case KX_SINK_SQLITE:
     case KX_SINK_POSTGRES:

@@ -20,8 +20,10 @@ static const struct kx_sink_kind sink_kinds[] = {
     {"influxdb", true, KX_SINK_INFLUXDB, KX_SCOPE_INFLUXDB, KX_SCOPE_TRANSPORT, "5000", "1MiB",
      "1s", "any"},
     {.name = "mqtt"},
-    {.name = "webhook"},
-    {.name = "socket"},
+    {"webhook", true, KX_SINK_WEBHOOK, KX_SCOPE_WEBHOOK, KX_SCOPE_TRANSPORT, "100", "256KiB", "1s",
+     "10m"},
+    {"socket", true, KX_SINK_SOCKET, KX_SCOPE_SOCKET, KX_SCOPE_TRANSPORT, "100", "256KiB", "100ms",
+     "10m"},
 };
 enum { SINK_KINDS = sizeof sink_kinds / sizeof sink_kinds[0] };
 

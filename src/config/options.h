@@ -37,6 +37,8 @@ enum kx_scope {
     KX_SCOPE_SINK_TLS,  /* struct kx_tls_config */
     KX_SCOPE_CONSOLE,   /* one kind's own */
     KX_SCOPE_SQLITE,
+    KX_SCOPE_SOCKET,
+    KX_SCOPE_WEBHOOK,
     KX_SCOPE_INFLUXDB,
     KX_SCOPE_POSTGRES,
     KX_SCOPE_BATCH,
@@ -83,6 +85,8 @@ enum kx_option_group {
     KX_GROUP_EXPORT,
     KX_GROUP_TABLES,
     KX_GROUP_SQLITE,
+    KX_GROUP_SOCKET,
+    KX_GROUP_WEBHOOK,
     KX_GROUP_INFLUXDB,
     KX_GROUP_POSTGRES,
     KX_GROUP_REPLAY, /* and capture */
@@ -127,6 +131,7 @@ struct kx_invocation {
     char *host; /* --kismet-host; NULL = not given */
     uint32_t port;
     struct kx_strings types; /* --export-type */
+    char *format;            /* --data-format: of the sinks that have such a one */
 };
 
 /* What the environment or the command line gives, by row; NULL = nothing. Borrowed texts. */

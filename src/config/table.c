@@ -3,7 +3,8 @@
  */
 #include "config/table.h"
 
-const char *const kx_sink_types[] = {"console", "sqlite", "postgres", "influxdb", NULL};
+const char *const kx_sink_types[] = {"console", "sqlite", "postgres", "influxdb",
+                                     "webhook", "socket", NULL};
 
 static const struct kx_option_rows *const groups[] = {
     &kx_rows_program,
@@ -24,6 +25,7 @@ static const struct kx_option_rows *const groups[] = {
     &kx_rows_postgres,
     &kx_rows_influxdb,
     &kx_rows_mqtt,
+    &kx_rows_webhook,
     &kx_rows_socket,
 };
 enum { GROUPS = sizeof groups / sizeof groups[0] };

@@ -22,7 +22,7 @@ struct kx_option_rows {
 extern const struct kx_option_rows kx_rows_program, kx_rows_stats, kx_rows_source,
     kx_rows_source_tls, kx_rows_sink, kx_rows_filter, kx_rows_delta, kx_rows_tables,
     kx_rows_transport, kx_rows_console, kx_rows_sqlite, kx_rows_postgres, kx_rows_influxdb,
-    kx_rows_mqtt, kx_rows_socket;
+    kx_rows_mqtt, kx_rows_webhook, kx_rows_socket;
 
 /* The words of `type` and --export-type, in the order of enum kx_sink_type. */
 extern const char *const kx_sink_types[];

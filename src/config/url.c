@@ -237,3 +237,13 @@ bool kx_url_is_loopback(const struct kx_url *url)
         return ntohl(v4.s_addr) >> 24 == 127;
     return inet_pton(AF_INET6, url->host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
 }
+
+void kx_url_origin(const char *text, char out[KX_URL_ORIGIN_MAX])
+{
+    const char *host = strstr(text, "://");
+    size_t length = host == NULL ? 0 : strcspn(host + 3, "/?#");
+    if (host == NULL || memchr(host + 3, '@', length) != NULL)
+        snprintf(out, KX_URL_ORIGIN_MAX, "the url");
+    else
+        snprintf(out, KX_URL_ORIGIN_MAX, "%.*s", (int)(host + 3 + length - text), text);
+}

@@ -31,6 +31,10 @@ struct kx_url {
 enum kx_code kx_url_parse(const char *text, struct kx_url *ret_url, struct kx_error *err);
 /* The full form, with scheme and port. */
 void kx_url_text(const struct kx_url *url, char out[KX_URL_TEXT_MAX]);
+enum { KX_URL_ORIGIN_MAX = KX_URL_HOST_MAX + 32 };
+/* What may be shown of an address whose path and query are a secret, as webhooks' often are:
+ * "https://host:port", or "the url". */
+void kx_url_origin(const char *text, char out[KX_URL_ORIGIN_MAX]);
 /* localhost, 127.0.0.0/8 or ::1. */
 bool kx_url_is_loopback(const struct kx_url *url);
 /* "host:port", an IPv6 host in brackets. */

@@ -7,8 +7,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "sinks/postgres_probe.h"
+#include "sinks/postgres_retention.h"
 #include "sinks/postgres_rows.h"
 #include "sinks/postgres_schema.h"
+#include "sinks/postgres_tls.h"
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +28,8 @@ struct postgres_sink {
     struct kx_postgres_db db;
     struct kx_postgres_rows rows;
     struct kx_postgres_schema_params schema;
+    struct kx_postgres_tables tables; /* of the present connection */
+    struct kx_postgres_retention retention;
     struct kx_secret conn, password; /* read again when the server refuses them */
     enum kx_switch pooler;
     struct kx_counters *counters;
@@ -36,6 +41,7 @@ struct postgres_sink {
     bool looked_again;       /* a table or column was missing, and the schema was looked at since */
     uint64_t other_sequence; /* first record of the batch that failed in a way we do not know */
     uint32_t other_tries;
+    bool tls_told;                  /* that the connection is weak */
     char warned[KX_ERROR_TEXT_MAX]; /* the last warning about the tables: each is said once */
 };
 
@@ -74,13 +80,9 @@ static void set_up(struct postgres_sink *sink,
         .history = &config->tables.history,
         .synchronous_commit = config->postgres.synchronous_commit,
     };
-    sink->schema = (struct kx_postgres_schema_params){
-        .migrate = KX_MIGRATE_AUTO,
-        .fields = kx_sink_fields(config),
-        .per_source = per_source,
-        .history = config->tables.history.on,
-        .events = true,
-    };
+    kx_postgres_schema_params_init(&sink->schema, config, env->config);
+    sink->retention = (struct kx_postgres_retention){.config = &config->postgres.retention,
+                                                     .history = &config->tables.history};
     kx_buf_init(&sink->sources, SOURCES_BYTES_MAX);
 }
 
@@ -143,23 +145,35 @@ static void warn(struct postgres_sink *sink, const char *text)
     kx_log(KX_LOG_WARNING, component, "%s", text);
 }
 
+/* Who may listen, or pretend to be the server. */
+static void warn_of_tls(struct postgres_sink *sink)
+{
+    char text[KX_ERROR_TEXT_MAX];
+    PQconninfoOption *options = PQconninfo(sink->db.handle);
+    if (options != NULL && !sink->tls_told && kx_postgres_tls_weak(options, text, sizeof text)) {
+        sink->tls_told = true;
+        warn(sink, text);
+    }
+    PQconninfoFree(options);
+}
+
 /* A connection with our tables, and statements that name what they have. */
 static enum kx_outcome get_ready(struct postgres_sink *sink, struct kx_error *err)
 {
     const struct kx_postgres_target target = {.conninfo = kx_secret_reveal(&sink->conn),
                                               .password = kx_secret_reveal(&sink->password),
                                               .pooler = sink->pooler};
-    struct kx_postgres_tables tables = {.prefix = ""};
     if (sink->db.handle == NULL)
         kx_postgres_rows_fini(&sink->rows);
     enum kx_outcome outcome = kx_postgres_connect(&sink->db, &target, err);
     if (outcome != KX_SENT || sink->rows.ready)
         return not_the_records(outcome);
-    outcome = kx_postgres_schema_apply(&sink->db, &sink->schema, &tables, err);
+    warn_of_tls(sink);
+    outcome = kx_postgres_schema_apply(&sink->db, &sink->schema, &sink->tables, err);
     if (outcome == KX_SENT)
-        outcome = kx_postgres_rows_prepare(&sink->rows, &sink->db, &tables, err);
+        outcome = kx_postgres_rows_prepare(&sink->rows, &sink->db, &sink->tables, err);
     if (outcome == KX_SENT)
-        warn(sink, tables.warning);
+        warn(sink, sink->tables.warning);
     sink->sources_due_ns = 0; /* another server may not know them */
     return not_the_records(outcome);
 }
@@ -247,6 +261,20 @@ transact(struct postgres_sink *sink, struct kx_batch *batch, uint64_t now_ns, st
     return KX_SENT;
 }
 
+/* Old rows go beside the records, in a transaction of their own: what fails there is told, and
+ * costs no record. */
+static void expire(struct postgres_sink *sink, uint64_t now_ns)
+{
+    struct kx_error err;
+    uint64_t rows = 0;
+    if (!kx_postgres_retention_due(&sink->retention, now_ns) ||
+        kx_postgres_retention_step(&sink->retention, &sink->db, &sink->tables, now_ns, &rows,
+                                   &err) == KX_SENT)
+        return;
+    kx_error_prefix(&err, "old rows are not deleted");
+    warn(sink, err.text);
+}
+
 /* The server refuses who we are: a secret in a file may have been changed since we read it. Whether
  * one was. */
 static bool read_secrets(struct postgres_sink *sink)
@@ -315,10 +343,12 @@ static enum kx_outcome call(struct postgres_sink *sink,
     enum kx_outcome outcome = get_ready(sink, err);
     if (outcome == KX_SENT)
         outcome = transact(sink, batch, kx_clock_boot_ns(), err);
-    if (outcome == KX_SENT)
+    if (outcome == KX_SENT) {
         sink->looked_again = false;
-    else
+        expire(sink, kx_clock_boot_ns());
+    } else {
         outcome = give_up(sink, batch, outcome);
+    }
     sink->db.call = NULL;
     return outcome;
 }
@@ -336,6 +366,16 @@ static enum kx_outcome postgres_idle(void *self, const struct kx_call *limits, s
     return call(self, NULL, limits, err);
 }
 
+static enum kx_code postgres_probe(void *self, struct kx_probe *probe)
+{
+    const struct postgres_sink *sink = self;
+    const struct kx_postgres_target target = {.conninfo = kx_secret_reveal(&sink->conn),
+                                              .password = kx_secret_reveal(&sink->password),
+                                              .pooler = sink->pooler};
+    kx_postgres_probe(&target, &sink->schema, probe);
+    return KX_OK;
+}
+
 /* Within a batch the newest of a device is enough, also for history: its min_interval is never
  * shorter than a second, and a batch is rarely older. */
 const struct kx_sink_ops kx_postgres_ops = {
@@ -344,5 +384,6 @@ const struct kx_sink_ops kx_postgres_ops = {
     .open = postgres_open,
     .deliver = postgres_deliver,
     .idle = postgres_idle,
+    .probe = postgres_probe,
     .close = postgres_close,
 };

@@ -61,13 +61,17 @@ static void say(char out[KX_POSTGRES_REMEDY_MAX], const char *format, ...)
     va_end(arguments);
 }
 
+static bool has_extras(const struct look *look)
+{
+    return look->table == KX_PG_DEVICES || look->table == KX_PG_DEVICE_SOURCES;
+}
+
 /* Whether the sink writes this column. */
 static bool is_written(const struct look *look, const struct kx_postgres_column_info *column)
 {
     if (!kx_postgres_is_field(column->column) || column->key)
         return true;
-    bool of_devices = look->table == KX_PG_DEVICES || look->table == KX_PG_DEVICE_SOURCES ||
-                      look->table == KX_PG_HISTORY;
+    bool of_devices = has_extras(look) || look->table == KX_PG_HISTORY;
     return !of_devices || (look->params->fields >> column->column & 1) != 0;
 }
 
@@ -88,15 +92,16 @@ static void find_wrong_types(struct look *look)
         say(finding->remedy, "ALTER TABLE %s ALTER COLUMN %s TYPE %s USING %s::%s", look->name,
             column->name, type, column->name, type);
     }
-    for (size_t i = 0; i < look->params->extras.count; i++) {
+    for (size_t i = 0; has_extras(look) && i < look->params->extras.count; i++) {
         const struct kx_postgres_extra *extra = &look->params->extras.items[i];
         const struct kx_postgres_seen_column *seen = &look->seen->extras[i];
-        if (seen->type == KX_PT_NONE || seen->type == extra->type)
+        const struct kx_postgres_column_info column = {.type = extra->type};
+        if (seen->type == KX_PT_NONE || kx_postgres_type_takes(&column, seen->type))
             continue;
         struct kx_postgres_finding *finding = add(look, true);
         say(finding->text, "%s.%s is %s where extra_fields says %s", look->info->name, extra->name,
             seen->type_name, kx_postgres_type_name(extra->type));
-        say(finding->remedy, "give the field another name in extra_fields, or another type");
+        say(finding->remedy, "write another `as` for the field, or drop the column");
     }
 }
 
@@ -183,28 +188,42 @@ static void find_missing_table(struct look *look)
         say(finding->remedy, "CREATE SCHEMA %s AUTHORIZATION %s", schema, role);
 }
 
+struct names {
+    char text[KX_POSTGRES_REMEDY_MAX / 2];
+    size_t used;
+    size_t count;
+};
+
+/* What finds no room is counted only. */
+static void add_name(struct names *names, const char *name)
+{
+    static const char more[] = ", ...";
+    names->count++;
+    if (names->used + strlen(name) + sizeof more + 2 < sizeof names->text)
+        names->used += (size_t)snprintf(names->text + names->used, sizeof names->text - names->used,
+                                        "%s%s", names->used == 0 ? "" : ", ", name);
+    else if (strstr(names->text, more) == NULL)
+        strcat(names->text, more);
+}
+
 static void find_missing_columns(struct look *look)
 {
-    char names[KX_POSTGRES_REMEDY_MAX / 2] = "";
-    size_t used = 0;
-    size_t count = 0;
+    struct names names = {.used = 0};
+    const struct kx_postgres_extras *extras = &look->params->extras;
     for (size_t i = 0; i < look->info->count; i++) {
         const struct kx_postgres_column_info *column = &look->info->columns[i];
-        if (look->seen->columns[column->column].type != KX_PT_NONE || !is_written(look, column) ||
-            column->column == KX_PC_ID)
-            continue;
-        count++;
-        if (used + strlen(column->name) + 8 < sizeof names)
-            used += (size_t)snprintf(names + used, sizeof names - used, "%s%s",
-                                     used == 0 ? "" : ", ", column->name);
-        else if (strstr(names, "...") == NULL)
-            used += (size_t)snprintf(names + used, sizeof names - used, ", ...");
+        if (look->seen->columns[column->column].type == KX_PT_NONE && is_written(look, column) &&
+            column->column != KX_PC_ID)
+            add_name(&names, column->name);
     }
-    if (count == 0)
+    for (size_t i = 0; has_extras(look) && i < extras->count; i++)
+        if (look->seen->extras[i].type == KX_PT_NONE)
+            add_name(&names, extras->items[i].name);
+    if (names.count == 0)
         return;
     struct kx_postgres_finding *finding = add(look, false);
-    say(finding->text, "%s lacks %zu column%s, which %s not written: %s", look->info->name, count,
-        count == 1 ? "" : "s", count == 1 ? "is" : "are", names);
+    say(finding->text, "%s lacks %zu column%s, which %s not written: %s", look->info->name,
+        names.count, names.count == 1 ? "" : "s", names.count == 1 ? "is" : "are", names.text);
     say(finding->remedy, "%s", by_owner);
 }
 
@@ -259,6 +278,14 @@ void kx_postgres_find_gaps(struct kx_postgres_findings *findings,
             continue;
         find_missing_columns(&look);
         find_narrow_columns(&look);
+        if ((params->expires >> table & 1) != 0 && !look.seen->may_delete) {
+            struct kx_postgres_finding *finding = add(&look, false);
+            say(finding->text, "the role may not delete from %s: its old rows stay",
+                look.info->name);
+            char role[KX_POSTGRES_PREFIX_MAX];
+            quote(catalog->role, role, sizeof role);
+            say(finding->remedy, "GRANT DELETE ON %s TO %s", look.name, role);
+        }
         if (table == KX_PG_EVENTS && !look.seen->has_key) {
             struct kx_postgres_finding *finding = add(&look, false);
             say(finding->text, "kismet_events has no unique event_uid: after an interruption an "
@@ -270,13 +297,18 @@ void kx_postgres_find_gaps(struct kx_postgres_findings *findings,
 
 /* --- what a writer may name --- */
 
+void kx_postgres_prefix(const struct kx_postgres_catalog *catalog,
+                        char ret_prefix[KX_POSTGRES_PREFIX_MAX])
+{
+    quote(catalog->schema, ret_prefix, KX_POSTGRES_PREFIX_MAX - 1);
+    strcat(ret_prefix, ".");
+}
+
 void kx_postgres_tables_fill(struct kx_postgres_tables *tables,
                              const struct kx_postgres_catalog *catalog)
 {
-    char schema[KX_POSTGRES_PREFIX_MAX];
     *tables = (struct kx_postgres_tables){0};
-    quote(catalog->schema, schema, sizeof schema);
-    snprintf(tables->prefix, sizeof tables->prefix, "%.*s.", KX_POSTGRES_PREFIX_MAX - 2, schema);
+    kx_postgres_prefix(catalog, tables->prefix);
     memcpy(tables->timescale, catalog->timescale, sizeof tables->timescale);
     for (enum kx_postgres_table table = 0; table < KX_PG_TABLES; table++) {
         const struct kx_postgres_table_info *info = kx_postgres_table(table);
@@ -296,6 +328,6 @@ void kx_postgres_tables_fill(struct kx_postgres_tables *tables,
         }
         for (size_t i = 0; i < KX_POSTGRES_EXTRAS_MAX; i++)
             if (seen->extras[i].writable && state->exists)
-                state->extras |= 1u << i;
+                state->extras |= 1ull << i;
     }
 }

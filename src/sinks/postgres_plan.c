@@ -55,18 +55,9 @@ put_name(struct kx_buf *sql, const struct kx_postgres_catalog *catalog, const ch
 static void
 put_literal_name(struct kx_buf *sql, const struct kx_postgres_catalog *catalog, const char *name)
 {
-    struct kx_buf plain;
-    kx_buf_init(&plain, 4 * KX_POSTGRES_IDENTIFIER_MAX);
-    put_name(&plain, catalog, name);
-    kx_buf_byte(sql, '\'');
-    for (size_t i = 0; i < plain.length; i++) {
-        if (plain.data[i] == '\'')
-            kx_buf_byte(sql, '\'');
-        kx_buf_byte(sql, plain.data[i]);
-    }
-    kx_buf_byte(sql, '\'');
-    sql->failed |= plain.failed;
-    kx_buf_fini(&plain);
+    char prefix[KX_POSTGRES_PREFIX_MAX];
+    kx_postgres_prefix(catalog, prefix);
+    kx_postgres_put_literal(sql, prefix, name);
 }
 
 /* --- tables --- */

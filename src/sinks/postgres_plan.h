@@ -21,11 +21,12 @@ enum {
 /* What the sink's configuration asks for; borrowed. */
 struct kx_postgres_schema_params {
     enum kx_migrate migrate;
-    const char *schema;               /* NULL = where the search_path leads */
-    uint64_t fields;                  /* what is written of a device: bit (1ull << enum kx_field) */
-    bool per_source;                  /* kismet_device_sources is written */
-    bool history;                     /* kismet_device_history is */
-    bool events;                      /* kismet_events is */
+    const char *schema; /* NULL = where the search_path leads */
+    uint64_t fields;    /* what is written of a device: bit (1ull << enum kx_field) */
+    bool per_source;    /* kismet_device_sources is written */
+    bool history;       /* kismet_device_history is */
+    bool events;        /* kismet_events is */
+    uint32_t expires;   /* bit (1u << enum kx_postgres_table): retention deletes from it */
     const struct kx_strings *indexes; /* columns of kismet_devices; NULL = none */
     struct kx_postgres_extras extras;
     bool as_owner; /* plan what our role may not do, too */
@@ -60,6 +61,9 @@ void kx_postgres_find_gaps(struct kx_postgres_findings *findings,
                            const struct kx_postgres_catalog *catalog,
                            const struct kx_postgres_schema_params *params);
 
+/* "\"public\".", to be put before a table's name. */
+void kx_postgres_prefix(const struct kx_postgres_catalog *catalog,
+                        char ret_prefix[KX_POSTGRES_PREFIX_MAX]);
 /* What a writer may name. */
 void kx_postgres_tables_fill(struct kx_postgres_tables *tables,
                              const struct kx_postgres_catalog *catalog);

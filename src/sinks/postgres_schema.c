@@ -3,9 +3,30 @@
  */
 #include "sinks/postgres_schema.h"
 
+#include "sinks/postgres_retention.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+void kx_postgres_schema_params_init(struct kx_postgres_schema_params *params,
+                                    const struct kx_sink_config *sink,
+                                    const struct kx_config *config)
+{
+    const struct kx_postgres_retention retention = {.config = &sink->postgres.retention,
+                                                    .history = &sink->tables.history};
+    *params = (struct kx_postgres_schema_params){
+        .migrate = sink->postgres.migrate,
+        .schema = sink->postgres.schema,
+        .fields = kx_sink_fields(sink),
+        .per_source = sink->tables.per_source == KX_ON ||
+                      (sink->tables.per_source == KX_AUTO && config->source_count > 1),
+        .history = sink->tables.history.on,
+        .events = true,
+        .expires = kx_postgres_retention_tables(&retention),
+        .indexes = &sink->postgres.indexes,
+    };
+}
 
 /* READ COMMITTED, so that what another program made is seen once we have its lock. The wait for
  * that lock has the call's whole time; a reader in the way of ALTER TABLE has three seconds, as

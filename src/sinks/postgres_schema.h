@@ -13,6 +13,11 @@
 
 #include "sinks/postgres_plan.h"
 
+/* What a sink's configuration asks for; extras are the caller's to add. Borrows both. */
+void kx_postgres_schema_params_init(struct kx_postgres_schema_params *params,
+                                    const struct kx_sink_config *sink,
+                                    const struct kx_config *config);
+
 enum kx_outcome kx_postgres_schema_apply(struct kx_postgres_db *db,
                                          const struct kx_postgres_schema_params *params,
                                          struct kx_postgres_tables *ret_tables,

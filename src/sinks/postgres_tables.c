@@ -259,3 +259,16 @@ void kx_postgres_put_identifier(struct kx_buf *sql, const char *name)
     }
     kx_buf_byte(sql, '"');
 }
+
+void kx_postgres_put_literal(struct kx_buf *sql, const char *first, const char *second)
+{
+    const char *const parts[] = {first, second};
+    kx_buf_byte(sql, '\'');
+    for (size_t i = 0; i < 2; i++)
+        for (const char *at = parts[i]; *at != '\0'; at++) {
+            if (*at == '\'')
+                kx_buf_byte(sql, '\'');
+            kx_buf_byte(sql, *at);
+        }
+    kx_buf_byte(sql, '\'');
+}

@@ -109,7 +109,7 @@ bool kx_postgres_type_takes(const struct kx_postgres_column_info *column,
                             enum kx_postgres_type type);
 
 /* A column that the configuration asks for beside ours (extra_fields), in the devices' tables. */
-enum { KX_POSTGRES_EXTRAS_MAX = 32 };
+enum { KX_POSTGRES_EXTRAS_MAX = 64 };
 struct kx_postgres_extra {
     const char *name;
     enum kx_postgres_type type;
@@ -127,7 +127,7 @@ struct kx_postgres_table_state {
     bool owned;      /* our role is its owner */
     bool may_delete;
     uint64_t columns;             /* KX_PC_BIT of those that exist and can be written */
-    uint32_t extras;              /* bit i: the column of extras.items[i] */
+    uint64_t extras;              /* bit i: the column of extras.items[i] */
     uint8_t types[KX_PC_COLUMNS]; /* enum kx_postgres_type; KX_PT_NONE = not there */
 };
 
@@ -142,5 +142,7 @@ struct kx_postgres_tables {
 
 /* Puts an identifier in double quotes. */
 void kx_postgres_put_identifier(struct kx_buf *sql, const char *name);
+/* Puts a text that is made of two parts in single quotes. */
+void kx_postgres_put_literal(struct kx_buf *sql, const char *first, const char *second);
 
 #endif

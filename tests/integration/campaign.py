@@ -85,10 +85,12 @@ def count(db, table="kismet_devices"):
     return found[0]["n"] if found else 0
 
 
-def differences(sim, db):
-    """Columns in which the database is not what the simulator knows; {} when all is equal."""
+def differences(sim, db=None, found=None):
+    """Columns in which the database is not what the simulator knows; {} when all is equal. found:
+    the rows by mac_addr, where they are in another database."""
     truth = {r["mac_addr"]: r for r in map(kismet.row, sim.truth().values())}
-    found = devices(db)
+    if found is None:
+        found = devices(db)
     wrong = {m: "missing" for m in truth if m not in found}
     wrong.update({m: "too many" for m in found if m not in truth})
     for mac, want in truth.items():

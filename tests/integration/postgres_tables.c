@@ -4,8 +4,12 @@
  *
  *   kx-postgres-tables CONNINFO [migrate=auto|check|off] [schema=NAME] [per_source] [history]
  *                      [index=COLUMN]... [without=FIELD]... [extra=NAME:TYPE]... [print]
+ *                      [devices=SECONDS] [past=SECONDS] [events=SECONDS]
+ *
+ * With the last three, retention runs until it is through: a line "expired ROWS" each step.
  */
 #include "base/clock.h"
+#include "sinks/postgres_retention.h"
 #include "sinks/postgres_schema.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +30,8 @@ static enum kx_migrate migrate_of(const char *word)
 
 static struct kx_postgres_extra items[KX_POSTGRES_EXTRAS_MAX];
 static struct kx_strings indexes;
+static struct kx_retention_config ages;
+static const struct kx_history_config no_history;
 
 static void take_extra(struct kx_postgres_schema_params *params, char *text)
 {
@@ -51,6 +57,12 @@ static void take(struct kx_postgres_schema_params *params, char *word, bool *pri
         params->fields &= ~(1ull << kx_field_find(value, strlen(value)));
     else if (value_of(word, "extra") != NULL)
         take_extra(params, strchr(word, '=') + 1);
+    else if ((value = value_of(word, "devices")) != NULL)
+        ages.devices_ns = strtoull(value, NULL, 10) * KX_NS_PER_S;
+    else if ((value = value_of(word, "past")) != NULL)
+        ages.history_ns = strtoull(value, NULL, 10) * KX_NS_PER_S;
+    else if ((value = value_of(word, "events")) != NULL)
+        ages.events_ns = strtoull(value, NULL, 10) * KX_NS_PER_S;
     else if (strcmp(word, "per_source") == 0)
         params->per_source = true;
     else if (strcmp(word, "history") == 0)
@@ -66,14 +78,28 @@ static void say_tables(const struct kx_postgres_tables *tables)
         const struct kx_postgres_table_state *state = &tables->table[table];
         if (!state->exists)
             continue;
-        printf("%s%s key=%d hypertable=%d extras=%x", tables->prefix, info->name, state->has_key,
-               state->hypertable, state->extras);
+        printf("%s%s key=%d hypertable=%d extras=%jx", tables->prefix, info->name, state->has_key,
+               state->hypertable, (uintmax_t)state->extras);
         for (size_t i = 0; i < info->count; i++)
             if ((state->columns & KX_PC_BIT(info->columns[i].column)) != 0)
                 printf(" %s:%s", info->columns[i].name,
                        kx_postgres_type_name(state->types[info->columns[i].column]));
         printf("\n");
     }
+}
+
+static enum kx_outcome expire(struct kx_postgres_retention *retention,
+                              struct kx_postgres_db *db,
+                              const struct kx_postgres_tables *tables,
+                              struct kx_error *err)
+{
+    enum kx_outcome outcome = KX_SENT;
+    while (outcome == KX_SENT && kx_postgres_retention_due(retention, 1)) {
+        uint64_t rows;
+        outcome = kx_postgres_retention_step(retention, db, tables, 1, &rows, err);
+        printf("expired %ju\n", (uintmax_t)rows);
+    }
+    return outcome;
 }
 
 int main(int argc, char **argv)
@@ -89,6 +115,8 @@ int main(int argc, char **argv)
         .fields = ~0ull, .events = true, .indexes = &indexes, .extras = {.items = items}};
     for (int i = 2; i < argc; i++)
         take(&params, argv[i], &print);
+    struct kx_postgres_retention retention = {.config = &ages, .history = &no_history};
+    params.expires = kx_postgres_retention_tables(&retention);
     struct kx_postgres_target target = {.conninfo = argc > 1 ? argv[1] : ""};
     enum kx_outcome outcome = kx_postgres_connect(&db, &target, &err);
     kx_buf_init(&sql, KX_POSTGRES_PLAN_BYTES_MAX);
@@ -103,6 +131,8 @@ int main(int argc, char **argv)
         printf("%s %s\n", outcomes[outcome], tables.warning);
     if (outcome == KX_SENT && !print)
         say_tables(&tables);
+    if (outcome == KX_SENT && !print)
+        outcome = expire(&retention, &db, &tables, &err);
     kx_buf_fini(&sql);
     kx_strings_fini(&indexes);
     kx_postgres_close(&db);

@@ -27,7 +27,7 @@ ALLOWED = {
 ALLOWED_HEADERS = {"sinks": {"batch/sink.h"}}
 WIRING = {"main.c", "login.c", "login.h", "probe.c", "probe.h", "keyfile.c", "keyfile.h",
           "terminal.c", "terminal.h", "reload.c", "reload.h", "feed.c", "feed.h", "display.c",
-          "display.h"}
+          "display.h", "schema.c", "schema.h"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"')
 COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 

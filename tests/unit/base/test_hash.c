@@ -146,6 +146,29 @@ ssize_t getrandom(void *out, size_t length, unsigned flags)
 }
 
 /* Every bit of up to 40 bytes, and every length, makes another hash, under every key. */
+/* RFC 4231, cases 2, 3 and 6: a short key, binary, and a key longer than a block. */
+static void test_hmac(void **state)
+{
+    (void)state;
+    unsigned char key[131], data[50], out[32];
+    static const unsigned char wanted[3][8] = {
+        {0x5b, 0xdc, 0xc1, 0x46, 0xbf, 0x60, 0x75, 0x4e},
+        {0x77, 0x3e, 0xa9, 0x1e, 0x36, 0x80, 0x0e, 0x46},
+        {0x60, 0xe4, 0x31, 0x59, 0x1e, 0xe0, 0xb6, 0x7f},
+    };
+    static const char what[] = "what do ya want for nothing?";
+    static const char larger[] = "Test Using Larger Than Block-Size Key - Hash Key First";
+    const struct kx_hash_part parts[] = {{what, 7}, {what + 7, 0}, {what + 7, sizeof what - 8}};
+    kx_hash_hmac_sha256("Jefe", 4, parts, 3, out);
+    assert_memory_equal(out, wanted[0], 8);
+    memset(key, 0xaa, sizeof key);
+    memset(data, 0xdd, sizeof data);
+    kx_hash_hmac_sha256(key, 20, &(struct kx_hash_part){data, sizeof data}, 1, out);
+    assert_memory_equal(out, wanted[1], 8);
+    kx_hash_hmac_sha256(key, sizeof key, &(struct kx_hash_part){larger, sizeof larger - 1}, 1, out);
+    assert_memory_equal(out, wanted[2], 8);
+}
+
 static void test_quick(void **state)
 {
     (void)state;
@@ -202,7 +225,7 @@ int main(void)
         cmocka_unit_test(test_sip_vectors),     cmocka_unit_test(test_sip_of_long_input),
         cmocka_unit_test(test_sha256),          cmocka_unit_test(test_sha256_in_threads),
         cmocka_unit_test(test_quick),           cmocka_unit_test(test_random),
-        cmocka_unit_test(test_random_in_parts),
+        cmocka_unit_test(test_random_in_parts), cmocka_unit_test(test_hmac),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

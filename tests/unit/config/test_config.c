@@ -305,7 +305,7 @@ static void refuses_shapes(void **state)
         {"sinks:\n  - type:\n", 2, "a sink without a type"},
         {"sinks:\n  - type: mqtt\n", 2,
          "type: the mqtt sink is not built in yet in " KX_VERSION
-         "; sinks: console, sqlite, postgres, influxdb"},
+         "; sinks: console, sqlite, postgres, influxdb, webhook, socket"},
         {"sinks:\n  - path: x\n    type: sqlit\n", 3, "did you mean 'sqlite'?"},
         {"log: debug\n", 1,
          "log: wants keys of its own: write them indented on the lines below it "
@@ -616,7 +616,7 @@ static void refuses_lines(void **state)
         {NULL, "--kismet-port 0", "--kismet-port: 0 is out of range (1 to 65535)"},
         {NULL, "--export-type mqtt",
          "--export-type: the mqtt sink is not built in yet in " KX_VERSION
-         "; sinks: console, sqlite, postgres, influxdb"},
+         "; sinks: console, sqlite, postgres, influxdb, webhook, socket"},
         {NULL, "--export-type ,", "--export-type: the list is empty: write one word at least"},
         {NULL, "--sqlite-path x",
          "--sqlite-path is for the sqlite sink, which does not run: add sqlite to --export-type"},
@@ -784,8 +784,74 @@ static void warnings(void **state)
     chmod(key_path, 0600);
 
     config = load_good("sinks:\n  - type: sqlite\n", "--data-format json"); /* the script's flag */
-    assert_true(warned(config, "--data-format is for the console sink, which does not run"));
+    assert_true(warned(
+        config, "--data-format is for the console and the socket sink, neither of which runs"));
     kx_config_destroy(config);
+}
+
+/* One flag for two kinds: each takes what it knows. */
+static void data_format_is_for_console_and_socket(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *format;
+        enum kx_format console;
+        enum kx_socket_format socket;
+    } rows[] = {
+        {"json", KX_FORMAT_JSON, KX_SOCKET_JSON},
+        {"csv", KX_FORMAT_TEXT, KX_SOCKET_CSV},
+        {"Simple", KX_FORMAT_TEXT, KX_SOCKET_SIMPLE},
+        {"text", KX_FORMAT_TEXT, KX_SOCKET_JSON},
+    };
+    char line[128];
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        snprintf(line, sizeof line, "--export-type console,socket --server-host h --data-format %s",
+                 rows[i].format);
+        struct kx_config *config = load_good(NULL, line);
+        assert_int_equal(config->sink_count, 2);
+        assert_int_equal(config->sinks[0].console.format, rows[i].console);
+        assert_int_equal(config->sinks[1].socket.format, rows[i].socket);
+        assert_int_equal(config->sinks[1].socket.port, 9999);
+        kx_config_destroy(config);
+    }
+    static const char *const refused[] = {
+        "--data-format csv",
+        "--export-type socket --server-host h --data-format text",
+        "--export-type socket --server-host h --data-format xml",
+    };
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        struct loaded loaded = load(NULL, refused[i]);
+        assert_int_equal(loaded.code, KX_ERR_USAGE);
+        assert_non_null(strstr(loaded.err.text, "--data-format"));
+    }
+}
+
+static void socket_and_webhook_want_an_address(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *yaml, *line, *text;
+        enum kx_code code;
+    } rows[] = {
+        {NULL, "--export-type socket", "add --server-host", KX_ERR_USAGE},
+        {NULL, "--export-type webhook", "add --webhook-url", KX_ERR_USAGE},
+        {"sinks:\n  - type: socket\n", "", "f.yaml:2: sink socket: where to?", KX_ERR_CONFIG},
+        {"sinks:\n  - type: webhook\n", "", "f.yaml:2: sink webhook: where to?", KX_ERR_CONFIG},
+        {"sinks:\n  - {type: socket, host: a, tls: {ca_file: x}}\n", "", "tls is for protocol: tls",
+         KX_ERR_CONFIG},
+        {"sinks:\n  - {type: socket, host: 'http://a'}\n", "", "without a scheme", KX_ERR_CONFIG},
+        {"sinks:\n  - {type: socket, host: 'a:1'}\n", "", "an option of its own", KX_ERR_CONFIG},
+        {"sinks:\n  - {type: webhook, url: 'http://u:p@a/'}\n", "",
+         "does not belong into the address", KX_ERR_CONFIG},
+        {"sinks:\n  - {type: webhook, url: 'http://a', tls: {ca_file: x}}\n", "",
+         "tls is for https", KX_ERR_CONFIG},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct loaded loaded = load(rows[i].yaml, rows[i].line);
+        assert_int_equal(loaded.code, rows[i].code);
+        if (strstr(loaded.err.text, rows[i].text) == NULL)
+            fail_msg("%s", loaded.err.text);
+    }
 }
 
 /* A literal secret in a file that others can read warns; one from the environment does not. */
@@ -928,6 +994,8 @@ int main(void)
         cmocka_unit_test_setup(credentials, clean),
         cmocka_unit_test_setup(several_sources, clean),
         cmocka_unit_test_setup(warnings, clean),
+        cmocka_unit_test_setup(data_format_is_for_console_and_socket, clean),
+        cmocka_unit_test_setup(socket_and_webhook_want_an_address, clean),
         cmocka_unit_test_setup(warns_of_exposed_file, clean),
         cmocka_unit_test_setup(replays, clean),
         cmocka_unit_test_setup(done_without_config, clean),

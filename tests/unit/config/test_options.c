@@ -138,6 +138,8 @@ static void sink_defaults_are_as_designed(void **state)
         [KX_SINK_SQLITE] = {1000, 1 << 20, 1000000000},
         [KX_SINK_POSTGRES] = {1000, 1 << 20, 1000000000},
         [KX_SINK_INFLUXDB] = {5000, 1 << 20, 1000000000},
+        [KX_SINK_WEBHOOK] = {100, 256 << 10, 1000000000},
+        [KX_SINK_SOCKET] = {100, 256 << 10, 100000000},
     };
     const struct kx_option *type = row("type", KX_SCOPE_SINK);
     const struct kx_sink_kind *kind = NULL;
@@ -170,11 +172,12 @@ static void sink_defaults_are_as_designed(void **state)
     assert_int_equal(kx_sink_kind_find("SQLite", &kind, &err), KX_OK);
     assert_int_equal(kx_sink_kind_find("mqtt", &kind, &err), KX_ERR_CONFIG);
     assert_string_equal(err.text, "the mqtt sink is not built in yet in " KX_VERSION
-                                  "; sinks: console, sqlite, postgres, influxdb");
+                                  "; sinks: console, sqlite, postgres, influxdb, webhook, socket");
     assert_int_equal(kx_sink_kind_find("sqlit", &kind, &err), KX_ERR_CONFIG);
     assert_string_equal(
         err.text,
-        "'sqlit' is no sink, did you mean 'sqlite'? (sinks: console, sqlite, postgres, influxdb)");
+        "'sqlit' is no sink, did you mean 'sqlite'? (sinks: console, sqlite, postgres, influxdb, "
+        "webhook, socket)");
 }
 
 /* Each number of the table: its least and most are taken, what lies beyond is refused. */
@@ -456,7 +459,8 @@ static void words_about_rows(void **state)
         {KX_SCOPE_TOP, "sensor", "the host name", "", "sensor"},
         {KX_SCOPE_SOURCE, "rate", "5s", "1s to 1h in steps of 1s", "sources[].rate"},
         {KX_SCOPE_TLS, "insecure", "false", "true, false", "sources[].tls.insecure"},
-        {KX_SCOPE_BATCH, "records", "console 100, sqlite 1000, postgres 1000, influxdb 5000",
+        {KX_SCOPE_BATCH, "records",
+         "console 100, sqlite 1000, postgres 1000, influxdb 5000, webhook 100, socket 100",
          "1 to 100000", "sinks[].batch.records"},
         {KX_SCOPE_SQLITE, "path", "kismet.db", "", "sinks[].path (sqlite)"},
         {KX_SCOPE_HISTORY, "retention", "30d", "1h to 3650d, or forever",
