@@ -1,6 +1,7 @@
 """What a service manager and somebody at a terminal see of a run."""
 
 import fcntl
+import json
 import os
 import pty
 import re
@@ -11,10 +12,13 @@ import struct
 import subprocess
 import termios
 import threading
+import time
 
 import pytest
 
+from frozen import Frozen
 from harness import BUILD, ROOT, Exporter, Sim, wait_for
+from ports import Port
 
 UNITS = sorted((ROOT / "deploy" / "systemd").glob("*.service"))
 
@@ -64,6 +68,39 @@ def test_ready_status_watchdog_reload_and_stop(started, tmp_path):
     assert exporter.stop() == 0
     assert manager.heard().count("STOPPING=1") == 1
     assert manager.messages.index("STOPPING=1") > manager.messages.index("READY=1")
+
+
+@pytest.mark.parametrize("thread", ["w:sqlite", "s:sqlite", "ingest", "stats"])
+def test_a_frozen_thread_starves_the_watchdog(started, tmp_path, thread):
+    sim = started(Sim, "--devices", "20")
+    manager = Manager(tmp_path)
+    exporter = started(
+        Exporter,
+        *("--kismet-host", sim.url, "--export-type", "sqlite", "--update-rate", "1"),
+        *("--sqlite-path", tmp_path / "kismet.db", "--stats-listen", "127.0.0.1:0"),
+        env={"NOTIFY_SOCKET": str(manager.path), "WATCHDOG_USEC": "500000"},
+    )
+    port = Port(exporter)
+    exporter.streaming()
+    wait_for(lambda: manager.has("WATCHDOG=1"), what="the watchdog is fed")
+    with Frozen(exporter.pid, thread):
+        wait_for(
+            lambda: f"thread {thread} does not move" in exporter.stderr(), 60, "the log names it"
+        )
+        assert "the watchdog is not fed" in exporter.stderr()
+        if thread != "stats":  # which cannot answer then
+            status, _, text = wait_for(
+                lambda: (lambda a: a if a[0] == 503 else None)(port.ask("/healthz")),
+                what="/healthz says the same",
+            )
+            assert [late["thread"] for late in json.loads(text)["late"]] == [thread]
+        fed = manager.heard().count("WATCHDOG=1")
+        deadline = time.monotonic() + 4 * 0.5  # four meals
+        wait_for(lambda: time.monotonic() > deadline, what="four meals' time")
+        assert manager.heard().count("WATCHDOG=1") == fed
+    wait_for(lambda: manager.heard().count("WATCHDOG=1") > fed, what="it is fed again")
+    assert "every thread moves again" in exporter.stderr()
+    exporter.finish()
 
 
 def test_ready_is_said_before_kismet_is_there(started, tmp_path):

@@ -1,4 +1,5 @@
 /* Snapshots: the account of a sink while it is counted, gauges that are known or not, verdicts. */
+#include "base/clock.h"
 #include "feeding.h"
 #include "stats/snapshot.h"
 
