@@ -207,7 +207,8 @@ int main(int argc, char **argv)
         return 64;
     }
     static char name[] = "bench", path[] = "bench-sink.db";
-    struct kx_config config = {.source_count = 1};
+    struct kx_source_config source = {0};
+    struct kx_config config = {.sources = &source, .source_count = 1};
     struct kx_sink_config sink_config = {.name = name, .sqlite.path = path};
     struct kx_sink_env env = {.config = &config, .counters = kx_counters_create()};
     struct kx_error err;

@@ -101,10 +101,23 @@ static uint64_t fold(uint64_t a, uint64_t b)
 #endif
 }
 
+/* Long texts in four lanes that do not wait for one another: a fold takes the processor five times
+ * as long to finish as to begin. */
 uint64_t kx_hash_quick(const struct kx_hash_key *key, const void *bytes, size_t length)
 {
     const char *at = bytes;
-    uint64_t hash = key->k0 ^ length, pair[2];
+    uint64_t hash = key->k0 ^ length, pair[2], eight[8];
+    if (length >= sizeof eight) {
+        uint64_t one = hash, two = ~hash, three = hash + key->k1, four = hash - key->k1;
+        for (; length >= sizeof eight; at += sizeof eight, length -= sizeof eight) {
+            memcpy(eight, at, sizeof eight);
+            one = fold(one ^ eight[0], key->k1 ^ eight[1]);
+            two = fold(two ^ eight[2], key->k1 ^ eight[3]);
+            three = fold(three ^ eight[4], key->k1 ^ eight[5]);
+            four = fold(four ^ eight[6], key->k1 ^ eight[7]);
+        }
+        hash = fold(one ^ key->k0, two ^ key->k1) ^ fold(three ^ key->k1, four ^ key->k0);
+    }
     for (; length >= sizeof pair; at += sizeof pair, length -= sizeof pair) {
         memcpy(pair, at, sizeof pair);
         hash = fold(hash ^ pair[0], key->k1 ^ pair[1]);

@@ -14,7 +14,7 @@
     (BIT(KX_F_MAC_ADDR) | BIT(KX_F_NAME) | BIT(KX_F_USERNAME) | BIT(KX_F_PHY_TYPE) |               \
      BIT(KX_F_MANUFACTURER) | BIT(KX_F_CHANNEL) | BIT(KX_F_SOURCE) | BIT(KX_F_SERVER_UUID) |       \
      BIT(KX_F_DEVICE_KEY) | BIT(KX_F_DEVICE_TYPE) | BIT(KX_F_CRYPT) | BIT(KX_F_EXTRA))
-enum { TEXTS = 12 };
+enum { TEXTS = 12, CACHE_LINE = 64 };
 static_assert(__builtin_popcountll(TEXT_BITS) == TEXTS, "a text field more: raise TEXTS");
 
 /* Two bits of `present` that no other field needs: the timestamp is never compared, and there are
@@ -36,7 +36,7 @@ struct entry {
     int32_t num_alerts; /* what is above counts as the largest */
     uint32_t heard;     /* heard_at >> HEARD_SHIFT, its low bits */
     uint32_t present;
-    uint64_t texts;   /* hash of the watched texts; not in mode fields */
+    uint64_t texts;   /* hash of the watched texts; in mode fields of all */
     uint64_t sent_ns; /* 0 = never */
     uint32_t generation;
     uint32_t parked; /* handle; 0 = nothing is parked */
@@ -44,7 +44,8 @@ struct entry {
 static_assert(sizeof(struct entry) == 128, "two cache lines a device and sink");
 
 struct kx_delta {
-    struct entry *entries;
+    struct entry *entries; /* in `memory`, where a cache line begins */
+    void *memory;
     uint64_t (*each)[TEXTS]; /* mode fields: hash a text; NULL before it was asked for */
     uint32_t max_devices;
     uint32_t used; /* no entry from here on was touched */
@@ -59,9 +60,12 @@ struct kx_delta {
     struct kx_counters *counters;
 };
 
+static_assert(sizeof(uint64_t[TEXTS]) == 96, "and these a device and sink in mode fields");
+
 /* What is computed of a record once, for the comparison and for what is kept of it. */
 struct look {
     uint64_t texts;
+    bool same; /* mode fields: no text is another than was exported; each is not computed then */
     uint64_t each[TEXTS];
 };
 
@@ -71,16 +75,18 @@ enum kx_code kx_delta_create(struct kx_delta **ret_delta,
                              struct kx_error *err)
 {
     struct kx_delta *delta = calloc(1, sizeof *delta);
-    /* Zeroed by the kernel, page by page, when it is touched first. */
-    struct entry *entries = calloc(max_devices > 0 ? max_devices : 1, sizeof *entries);
-    if (delta == NULL || entries == NULL) {
+    /* Zeroed by the kernel, page by page, when it is touched first. One entry more than there are,
+     * for the way to the next cache line: malloc begins 16 bytes behind one. */
+    char *memory = calloc((size_t)max_devices + 1, sizeof(struct entry));
+    if (delta == NULL || memory == NULL) {
         free(delta);
-        free(entries);
+        free(memory);
         return kx_error_set(err, KX_ERR_NOMEM, 0,
                             "no memory for what was sent of %u devices: lower max_devices",
                             (unsigned)max_devices);
     }
-    delta->entries = entries;
+    delta->memory = memory;
+    delta->entries = (void *)(memory + (CACHE_LINE - (uintptr_t)memory % CACHE_LINE) % CACHE_LINE);
     delta->max_devices = max_devices;
     delta->counters = counters;
     kx_hash_random(&delta->key, sizeof delta->key);
@@ -93,7 +99,7 @@ void kx_delta_destroy(struct kx_delta *delta)
     if (delta == NULL)
         return;
     kx_parked_fini(&delta->parked);
-    free(delta->entries);
+    free(delta->memory);
     free(delta->each);
     free(delta);
 }
@@ -173,16 +179,24 @@ static uint64_t hash_text(const struct kx_delta *delta, const struct kx_device *
 }
 
 /* Texts and where they lie stand together at the end of a record, padded with zeros, and one hand
- * writes all records: as long as no text is left out, one hash of that memory says it all. */
-static void look_at(const struct kx_delta *delta, const struct kx_device *device, struct look *look)
+ * writes all records: one hash of that memory says it all, for all texts. */
+static uint64_t hash_all(const struct kx_delta *delta, const struct kx_device *device)
 {
     size_t start = offsetof(struct kx_device, mac_addr);
-    look->texts = 0;
-    if (!delta->exact && (delta->rules.watched & TEXT_BITS) == TEXT_BITS) {
-        look->texts =
-            kx_hash_quick(&delta->key, (const char *)device + start, device->head.length - start);
+    return kx_hash_quick(&delta->key, (const char *)device + start, device->head.length - start);
+}
+
+/* In mode fields one by one only when not all are as they were, which is rare. */
+static void look_at(const struct kx_delta *delta,
+                    const struct entry *entry,
+                    const struct kx_device *device,
+                    struct look *look)
+{
+    bool all = delta->exact || (delta->rules.watched & TEXT_BITS) == TEXT_BITS;
+    look->texts = all ? hash_all(delta, device) : 0;
+    look->same = (entry->present & VALID) != 0 && entry->texts == look->texts;
+    if (all && (!delta->exact || look->same))
         return;
-    }
     uint64_t bits = TEXT_BITS & (delta->exact ? delta->rules.fields : delta->rules.watched);
     for (unsigned i = 0; bits != 0; bits &= bits - 1, i++) {
         unsigned field = (unsigned)__builtin_ctzll(bits);
@@ -223,7 +237,7 @@ static uint64_t differing(const struct kx_delta *delta,
     diff |= (uint64_t)(((entry->present & RANDOM) != 0) != device->mac_random) << KX_F_MAC_RANDOM;
     if (delta->exact) {
         const uint64_t *each = delta->each[entry - delta->entries];
-        uint64_t bits = TEXT_BITS & delta->rules.fields;
+        uint64_t bits = look->same ? 0 : TEXT_BITS & delta->rules.fields;
         for (unsigned i = 0; bits != 0; bits &= bits - 1, i++)
             if (each[i] != look->each[i])
                 diff |= bits & -bits;
@@ -331,7 +345,7 @@ static uint64_t export(struct kx_delta *delta,
     entry->present =
         ((uint32_t)device->head.present & PRESENT) | VALID | (device->mac_random ? RANDOM : 0);
     entry->texts = look->texts;
-    if (delta->exact)
+    if (delta->exact && !look->same)
         memcpy(delta->each[entry - delta->entries], look->each, sizeof look->each);
     entry->sent_ns = now_ns;
     return changed;
@@ -382,6 +396,15 @@ static struct entry *entry_of(struct kx_delta *delta, const struct kx_record *re
         entry->sent_ns = 0;
     }
     return entry;
+}
+
+void kx_delta_prefetch(const struct kx_delta *delta, const struct kx_record *record)
+{
+    if (record->kind != KX_KIND_DEVICE || record->device_id >= delta->max_devices)
+        return;
+    const char *entry = (const char *)&delta->entries[record->device_id];
+    for (size_t at = 0; at < sizeof *delta->entries; at += CACHE_LINE)
+        __builtin_prefetch(entry + at, 1);
 }
 
 const struct kx_record *kx_delta_displaced(struct kx_delta *delta, const struct kx_record *record)
@@ -442,7 +465,7 @@ enum kx_delta_verdict kx_delta_offer(struct kx_delta *delta,
     const struct kx_device *device = kx_record_device(record);
     struct look look;
     uint64_t due_ns;
-    look_at(delta, device, &look);
+    look_at(delta, entry, device, &look);
     if (!due_of(delta, entry, device, &look, &due_ns)) {
         coalesce(delta, entry);
         kx_count(delta->counters, KX_C_UNCHANGED, 1);
@@ -471,7 +494,7 @@ kx_delta_due(struct kx_delta *delta, uint64_t now_ns, bool all, uint64_t *ret_ch
     struct entry *entry = &delta->entries[first->device_id];
     const struct kx_record *record = kx_parked_take(&delta->parked, &entry->parked);
     struct look look;
-    look_at(delta, kx_record_device(record), &look);
+    look_at(delta, entry, kx_record_device(record), &look);
     *ret_changed = export(delta, entry, kx_record_device(record), &look, now_ns);
     return record;
 }

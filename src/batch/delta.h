@@ -3,7 +3,8 @@
  *
  * A table indexed by the registry's dense device id holds what was last exported of each device:
  * 128 bytes a device and sink, two cache lines, asked for at create and touched only as devices
- * come (200,000 devices: 25.6 MB); in mode `fields` 96 bytes more, one hash a text. Texts are kept
+ * come (200,000 devices: 25.6 MB); in mode `fields` 96 bytes more, one hash a text, looked at
+ * when not all texts are as they were. Texts are kept
  * as a keyed 64-bit hash. A record of another generation than the entry's is another device.
  *
  *   changed    a watched field differs from what was exported: exported, not ignored, by more than
@@ -71,6 +72,9 @@ void kx_delta_set_rules(struct kx_delta *delta, const struct kx_delta_rules *rul
  * Valid until the next call. To be asked for every device record, even one that is filtered: an
  * older state must not come after the same device's return under another id. */
 const struct kx_record *kx_delta_displaced(struct kx_delta *delta, const struct kx_record *record);
+/* Asks the processor for what deciding about this record will touch, some records ahead: with many
+ * devices the table is not in its caches. Changes nothing. */
+void kx_delta_prefetch(const struct kx_delta *delta, const struct kx_record *record);
 /* Decides about a record. Events pass. *ret_changed (with PASS): bit a kx_field that may differ
  * from what was exported before; exact in mode `fields`, else all ones. */
 enum kx_delta_verdict kx_delta_offer(struct kx_delta *delta,

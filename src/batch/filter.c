@@ -20,27 +20,6 @@ static bool copy_words(struct kx_strings *list, const struct kx_strings *words)
     return true;
 }
 
-static bool copy_masks(struct kx_filter_masks *masks, const struct kx_strings *texts)
-{
-    if (texts->count == 0)
-        return true;
-    masks->items = calloc(texts->count, sizeof *masks->items);
-    if (masks->items == NULL)
-        return false;
-    for (size_t i = 0; i < texts->count; i++) {
-        const char *text = texts->items[i];
-        size_t length = strcspn(text, "/");
-        struct kx_filter_mask one = {.mask = UINT64_MAX};
-        bool right = kx_text_mac(text, length, &one.mac);
-        if (right && text[length] == '/')
-            right = kx_text_mac(text + length + 1, strlen(text + length + 1), &one.mask);
-        KX_ASSERT(right); /* config/check.c took it */
-        one.mac &= one.mask;
-        masks->items[masks->count++] = one;
-    }
-    return true;
-}
-
 static void copy_fence(struct kx_fence *fence, const struct kx_geofence_config *config)
 {
     fence->unknown_passes = config->unknown == KX_FENCE_PASS;
@@ -78,8 +57,8 @@ kx_filter_init(struct kx_filter *filter, const struct kx_sink_config *config, st
     if (!copy_words(&filter->phys, &from->phy_type) ||
         !copy_words(&filter->types, &from->device_type) ||
         !copy_words(&filter->topics, &from->topics) ||
-        !copy_masks(&filter->allow, &from->macs_allow) ||
-        !copy_masks(&filter->deny, &from->macs_deny))
+        !kx_mac_masks_init(&filter->allow, from->macs_allow.items, from->macs_allow.count) ||
+        !kx_mac_masks_init(&filter->deny, from->macs_deny.items, from->macs_deny.count))
         code = kx_error_set(err, KX_ERR_NOMEM, 0, "no memory for a filter");
     if (code == KX_OK && from->name != NULL)
         code = kx_pattern_create(&filter->name, from->name, err);
@@ -100,8 +79,8 @@ void kx_filter_fini(struct kx_filter *filter)
     kx_strings_fini(&filter->phys);
     kx_strings_fini(&filter->types);
     kx_strings_fini(&filter->topics);
-    free(filter->allow.items);
-    free(filter->deny.items);
+    kx_mac_masks_fini(&filter->allow);
+    kx_mac_masks_fini(&filter->deny);
     kx_pattern_destroy(filter->name);
     *filter = (struct kx_filter){0};
 }
@@ -128,19 +107,11 @@ static bool word_passes(const struct kx_strings *words,
            has_word(words, kx_record_text(&device->head, text), text.length);
 }
 
-static bool has_mac(const struct kx_filter_masks *masks, uint64_t mac)
-{
-    for (size_t i = 0; i < masks->count; i++)
-        if ((mac & masks->items[i].mask) == masks->items[i].mac)
-            return true;
-    return false;
-}
-
 static bool mac_passes(const struct kx_filter *filter, bool known, uint64_t mac)
 {
-    if (known && has_mac(&filter->deny, mac))
+    if (known && kx_mac_masks_have(&filter->deny, mac))
         return false;
-    return filter->allow.count == 0 || (known && has_mac(&filter->allow, mac));
+    return filter->allow.count == 0 || (known && kx_mac_masks_have(&filter->allow, mac));
 }
 
 /* Great circle (haversine), after a cheap look at the latitude alone. */

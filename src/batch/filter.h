@@ -20,6 +20,7 @@
 #define KX_BATCH_FILTER_H
 
 #include "base/error.h"
+#include "base/mac_mask.h"
 #include "base/pattern.h"
 #include "config/config.h"
 #include "record/record.h"
@@ -27,16 +28,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-struct kx_filter_mask {
-    uint64_t mac; /* under its mask */
-    uint64_t mask;
-};
-
-struct kx_filter_masks {
-    struct kx_filter_mask *items;
-    size_t count;
-};
 
 enum kx_fence_kind { KX_FENCE_NONE, KX_FENCE_CIRCLE, KX_FENCE_BOX };
 
@@ -55,7 +46,7 @@ struct kx_filter {
     uint8_t severity_min;                  /* as in kx_record; 0 = any */
     uint64_t max_age_ns;                   /* 0 = any age */
     struct kx_strings phys, types, topics; /* words, in any case; empty = any */
-    struct kx_filter_masks allow, deny;
+    struct kx_mac_masks allow, deny;
     struct kx_fence fence;
     struct kx_pattern *name; /* NULL = any */
 };

@@ -8,7 +8,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-enum { SLICE_BYTES = 65536 };
+enum { SLICE_BYTES = 65536, GROUP = 16 };
 #define ALIVE_NS (5 * KX_NS_PER_S)
 
 struct kx_worker {
@@ -222,6 +222,24 @@ static void forget_lost(struct kx_worker *worker)
         kx_delta_invalidate(worker->delta);
 }
 
+/* The next records; while one is decided about, the table's entries of those behind it are on their
+ * way. A patient worker may have to stop before any record. */
+static enum kx_ring_result
+read_group(struct kx_worker *worker, const struct kx_record *group[GROUP], unsigned *ret_count)
+{
+    enum kx_ring_result result = KX_RING_RECORD;
+    unsigned most = worker->params.patient ? 1 : GROUP;
+    unsigned count = 0;
+    while (count < most) {
+        result = kx_ring_read(worker->params.ring, worker->params.reader, &group[count]);
+        if (result != KX_RING_RECORD)
+            break;
+        kx_delta_prefetch(worker->delta, group[count++]);
+    }
+    *ret_count = count;
+    return result;
+}
+
 /* Reads up to a slice of the ring. True when there may be more. */
 static bool drain(struct kx_worker *worker, uint64_t now_ns, bool past_stop)
 {
@@ -233,23 +251,24 @@ static bool drain(struct kx_worker *worker, uint64_t now_ns, bool past_stop)
     }
     size_t taken = 0;
     enum kx_ring_result result = KX_RING_RECORD;
-    while (taken < SLICE_BYTES) {
+    while (taken < SLICE_BYTES && result == KX_RING_RECORD) {
         worker->blocked = worker->params.patient && !past_stop && kx_open_full(&worker->open);
         if (worker->blocked)
             break;
-        const struct kx_record *record;
-        result = kx_ring_read(worker->params.ring, worker->params.reader, &record);
-        if (result != KX_RING_RECORD)
-            break;
-        taken += record->length;
-        kx_count(worker->params.counters, KX_C_RECEIVED, 1);
-        if (gone)
-            kx_count(worker->params.counters, KX_C_DROPPED_GONE, 1);
-        else if (past_stop)
-            kx_count(worker->params.counters, KX_C_DROPPED_STOP, 1);
-        else
-            take(worker, record, now_ns);
-        show(worker);
+        const struct kx_record *group[GROUP];
+        unsigned count = 0;
+        result = read_group(worker, group, &count);
+        for (unsigned i = 0; i < count; i++) {
+            taken += group[i]->length;
+            kx_count(worker->params.counters, KX_C_RECEIVED, 1);
+            if (gone)
+                kx_count(worker->params.counters, KX_C_DROPPED_GONE, 1);
+            else if (past_stop)
+                kx_count(worker->params.counters, KX_C_DROPPED_STOP, 1);
+            else
+                take(worker, group[i], now_ns);
+            show(worker);
+        }
     }
     kx_ring_release(worker->params.ring, worker->params.reader);
     worker->ended = result == KX_RING_END;

@@ -3,8 +3,10 @@
  */
 #include "config/check.h"
 
+#include "base/mac_mask.h"
 #include "base/pattern.h"
 #include "base/text.h"
+#include "config/columns.h"
 #include "config/config.h"
 #include "config/suggest.h"
 #include "config/topics.h"
@@ -95,17 +97,12 @@ enum kx_code kx_check_macs(void *field, struct kx_error *err)
 {
     const struct kx_strings *macs = field;
     for (size_t i = 0; i < macs->count; i++) {
-        const char *text = macs->items[i];
-        size_t length = strcspn(text, "/");
-        uint64_t mac;
-        bool right = kx_text_mac(text, length, &mac);
-        if (right && text[length] == '/')
-            right = kx_text_mac(text + length + 1, strlen(text + length + 1), &mac);
-        if (!right)
+        struct kx_mac_mask mask;
+        if (!kx_mac_mask_parse(macs->items[i], &mask))
             return kx_error_set(err, KX_ERR_CONFIG, 0,
                                 "'%s' is no MAC address: write AA:BB:CC:DD:EE:FF, or with a mask "
                                 "AA:BB:CC:00:00:00/FF:FF:FF:00:00:00",
-                                text);
+                                macs->items[i]);
     }
     return KX_OK;
 }
@@ -229,12 +226,18 @@ enum kx_code kx_check_key(void *field, struct kx_error *err)
 {
     static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789_";
     const char *key = *(char **)field;
-    if (key[strspn(key, allowed)] == '\0' && strlen(key) <= KX_EXTRA_NAME_BYTES_MAX)
-        return KX_OK;
-    return kx_error_set(err, KX_ERR_CONFIG, 0,
-                        "'%.40s' cannot be a key: write up to %d lower-case letters, digits and "
-                        "'_', such as last_bssid",
-                        key, KX_EXTRA_NAME_BYTES_MAX);
+    if (key[0] == '\0' || key[strspn(key, allowed)] != '\0' ||
+        strlen(key) > KX_EXTRA_NAME_BYTES_MAX)
+        return kx_error_set(err, KX_ERR_CONFIG, 0,
+                            "'%.40s' cannot be a key: write up to %d lower-case letters, digits "
+                            "and '_', such as last_bssid",
+                            key, KX_EXTRA_NAME_BYTES_MAX);
+    if (kx_columns_reserved(key))
+        return kx_error_set(err, KX_ERR_CONFIG, 0,
+                            "'%s' is a column already, and an extra field gets one of its own: "
+                            "write another name, such as kismet_%s",
+                            key, key);
+    return KX_OK;
 }
 
 enum kx_code kx_check_webhook_url(void *field, struct kx_error *err)

@@ -34,7 +34,8 @@ enum kx_code kx_check_regex(void *field, struct kx_error *err);
 enum kx_code kx_check_fields(void *field, struct kx_error *err);
 /* char *: a field of Kismet's, by its path. */
 enum kx_code kx_check_path(void *field, struct kx_error *err);
-/* char *: a key of ours: lower-case letters, digits and '_', at most KX_EXTRA_NAME_BYTES_MAX. */
+/* char *: a key of ours: lower-case letters, digits and '_', 1 to KX_EXTRA_NAME_BYTES_MAX, and the
+ * name of no column (kx_columns_reserved). */
 enum kx_code kx_check_key(void *field, struct kx_error *err);
 /* char *: the name of a schema in a database, at most 63 bytes. */
 enum kx_code kx_check_schema(void *field, struct kx_error *err);

@@ -110,8 +110,10 @@ static void describe_influxdb(const struct kx_sink_config *sink, struct kx_buf *
         kx_buf_text(out, ", user ");
         append_safe(out, influxdb->user);
     }
-    append_secret(out, influxdb->user != NULL ? ", password" : ", token",
-                  influxdb->user != NULL ? &influxdb->password : &influxdb->token);
+    const struct kx_secret *secret =
+        influxdb->user != NULL ? &influxdb->password : &influxdb->token;
+    if (kx_secret_is_set(secret))
+        append_secret(out, influxdb->user != NULL ? ", password" : ", token", secret);
     if (sink->tls.insecure)
         kx_buf_text(out, ", TLS UNVERIFIED");
 }

@@ -7,11 +7,8 @@
 #ifndef KX_CONFIG_EXTRA_H
 #define KX_CONFIG_EXTRA_H
 
+#include "record/extra.h"
 #include <stddef.h>
-
-/* What such a field is taken as. */
-enum kx_extra_type { KX_EXTRA_TEXT, KX_EXTRA_INTEGER, KX_EXTRA_NUMBER, KX_EXTRA_BOOL };
-enum { KX_EXTRA_FIELDS_MAX = 32, KX_EXTRA_NAME_BYTES_MAX = 32 };
 
 struct kx_extra_field {
     char *path; /* Kismet's: names joined by '/' */

@@ -3,6 +3,7 @@
  */
 #include "config/finish.h"
 
+#include "config/columns.h"
 #include "config/finish_sink.h"
 #include "config/kinds.h"
 #include "config/state.h"
@@ -303,6 +304,8 @@ enum kx_code kx_config_finish(struct kx_config *config, struct kx_error *err)
         code = name_source(config, &config->sources[i], err);
     for (size_t i = 0; i < config->source_count && code == KX_OK; i++)
         code = check_source(config, i, err);
+    if (code == KX_OK)
+        code = kx_columns_check(config, err);
     for (size_t i = 0; i < config->sink_count && code == KX_OK; i++)
         code = name_sink(config, &config->sinks[i], err);
     for (size_t i = 0; i < config->sink_count && code == KX_OK; i++)

@@ -1,6 +1,7 @@
 /* From a message to a record in the ring; the contract stands in the header. */
 #include "ingest/intake.h"
 
+#include "base/text.h"
 #include "ingest/normalise.h"
 #include <stdlib.h>
 #include <string.h>
@@ -166,7 +167,9 @@ static struct kx_registry_entry *find(struct kx_intake *intake, const struct kx_
  * asked for only while they are few. The pass goes on from what it has seen all the same. */
 static bool left_out(struct kx_origin *origin, const struct kx_json_text *mac)
 {
-    if (origin->macs == NULL || kx_mac_filter_has(origin->macs, mac->data, mac->length))
+    uint64_t bits;
+    if (origin->macs == NULL || origin->macs->count == 0 ||
+        (kx_text_mac(mac->data, mac->length, &bits) && kx_mac_masks_have(origin->macs, bits)))
         return false;
     kx_count(origin->counters, KX_C_FILTERED_SOURCE, 1);
     return true;

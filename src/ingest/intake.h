@@ -11,10 +11,10 @@
 #define KX_INGEST_INTAKE_H
 
 #include "base/error.h"
+#include "base/mac_mask.h"
 #include "config/config.h"
 #include "ingest/dedupe.h"
 #include "ingest/json.h"
-#include "ingest/mac_filter.h"
 #include "ingest/reconcile.h"
 #include "ingest/registry.h"
 #include "ring/ring.h"
@@ -30,7 +30,7 @@ struct kx_origin {
     const char *name;
     const struct kx_strings *topics;     /* the events that are wanted */
     const struct kx_extra_fields *extra; /* other fields that were asked for; NULL = none */
-    const struct kx_mac_filter *macs;    /* the devices that are wanted; NULL = all */
+    const struct kx_mac_masks *macs;     /* the devices that are wanted; none = all */
     struct kx_counters *counters;
     struct kx_dedupe *dedupe;
     struct kx_reconcile *reconcile; /* NULL = a replay, where nothing is reconciled */

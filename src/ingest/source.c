@@ -41,7 +41,7 @@ struct kx_source {
     struct kx_origin origin;
     struct kx_reconcile reconcile;
     struct kx_subscription subscription;
-    struct kx_mac_filter macs;
+    struct kx_mac_masks macs;
     struct kx_conn *monitor;
     struct kx_conn *eventbus;
     struct kx_health *health;
@@ -493,8 +493,8 @@ enum kx_code kx_source_create(struct kx_source **ret_source,
     kx_backoff_init(&source->backoff, config->reconnect_min_ns, config->reconnect_max_ns);
     struct kx_endpoint *endpoint = &source->endpoint;
     enum kx_code code = kx_endpoint_init(endpoint, config, err);
-    if (code == KX_OK)
-        code = kx_mac_filter_init(&source->macs, &config->macs, err);
+    if (code == KX_OK && !kx_mac_masks_init(&source->macs, config->macs.items, config->macs.count))
+        code = kx_error_set(err, KX_ERR_NOMEM, 0, "no memory for the list of MACs");
     if (code == KX_OK)
         code = kx_subscription_init(&source->subscription, config, err);
     if (code == KX_OK)
@@ -544,7 +544,7 @@ void kx_source_destroy(struct kx_source *source)
     kx_endpoint_fini(&source->endpoint);
     kx_dedupe_destroy(source->origin.dedupe);
     kx_subscription_fini(&source->subscription);
-    kx_mac_filter_fini(&source->macs);
+    kx_mac_masks_fini(&source->macs);
     free(source);
 }
 

@@ -349,6 +349,9 @@ static enum kx_code explain(const struct kx_http *http, CURLcode result, struct 
     case CURLE_COULDNT_RESOLVE_PROXY:
         return kx_error_set(err, KX_ERR_UNAVAILABLE, 0, "%s: %s; check the host name in `url`",
                             http->who, text);
+    case CURLE_COULDNT_CONNECT:
+        return kx_error_set(err, KX_ERR_UNAVAILABLE, 0,
+                            "%s: %s; is it running there, and is the port right?", http->who, text);
     case CURLE_OPERATION_TIMEDOUT:
         return kx_error_set(err, KX_ERR_TIMEOUT, 0, "%s: %s", http->who, text);
     case CURLE_PEER_FAILED_VERIFICATION:

@@ -7,7 +7,7 @@
 #include "encode/line.h"
 #include "sinks/http.h"
 #include "sinks/influxdb_probe.h"
-#include "sinks/influxdb_url.h"
+#include "sinks/influxdb_words.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,16 +25,6 @@ struct influxdb_sink {
     bool gzip;
     struct kx_log_limit retention_limit;
 };
-
-/* Where the shared table does not know enough. */
-static const struct kx_http_rule rules[] = {
-    {204, 204, KX_HTTP_SENT, NULL},
-    {200, 299, KX_HTTP_HOLD, "InfluxDB answers 204 to a write: are `url` and `api` right?"},
-    {401, 401, KX_HTTP_HOLD, "it refuses the token (token_file), or with v1 user and password"},
-    {403, 403, KX_HTTP_HOLD, "the token has no right to write into this bucket"},
-    {404, 404, KX_HTTP_HOLD, "make the bucket, or correct `bucket`, `org`, `url` and `api`"},
-};
-enum { RULES = sizeof rules / sizeof rules[0] };
 
 /* --- open, close --- */
 
@@ -205,7 +195,8 @@ static enum kx_outcome judge(struct influxdb_sink *sink,
         say_dropped(sink, answer, dropped);
         return KX_SENT;
     }
-    enum kx_outcome outcome = kx_http_judge(sink->http, request, answer, rules, RULES, batch, err);
+    enum kx_outcome outcome = kx_http_judge(sink->http, request, answer, kx_influxdb_rules,
+                                            kx_influxdb_rule_count, batch, err);
     /* Somebody may have put a new token into the file; the old one stays when he has not. */
     if (answer->status == 401 || answer->status == 403)
         (void)kx_secret_reload(&sink->secret, NULL);

@@ -4,7 +4,9 @@
 #include "sinks/sqlite.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "config/columns.h"
 #include "sinks/sqlite_db.h"
+#include "sinks/sqlite_extras.h"
 #include "sinks/sqlite_probe.h"
 #include "sinks/sqlite_rows.h"
 #include "sinks/sqlite_schema.h"
@@ -105,6 +107,8 @@ static enum kx_code sqlite_open(const struct kx_sink_config *config,
     sink->source_count = sources;
     sink->rows.mac_case = config->mac_case;
     sink->rows.fields = (uint32_t)kx_sink_fields(config);
+    if ((sink->rows.fields & 1u << KX_F_EXTRA) != 0 && env->config != NULL)
+        kx_columns_get(env->config, &sink->rows.extras);
     sink->rows.history = &config->tables.history;
     sink->rows.per_source = config->tables.per_source == KX_ON ||
                             (config->tables.per_source == KX_AUTO && env->config->source_count > 1);
@@ -146,6 +150,8 @@ static enum kx_outcome get_ready(struct sqlite_sink *sink, struct kx_error *err)
     enum kx_outcome outcome = kx_sqlite_open(&sink->db, err);
     if (outcome == KX_SENT)
         outcome = kx_sqlite_schema_apply(&sink->db, err);
+    if (outcome == KX_SENT)
+        outcome = kx_sqlite_extras_apply(&sink->db, &sink->rows.extras, err);
     if (outcome == KX_SENT)
         outcome = kx_sqlite_rows_prepare(&sink->rows, &sink->db, err);
     sink->sources_due_ns = 0; /* a new file knows no sources */
@@ -351,7 +357,7 @@ static enum kx_outcome sqlite_idle(void *self, const struct kx_call *call, struc
 static enum kx_code sqlite_probe(void *self, struct kx_probe *probe)
 {
     const struct sqlite_sink *sink = self;
-    kx_sqlite_probe(sink->db.path, probe);
+    kx_sqlite_probe(sink->db.path, &sink->rows.extras, probe);
     return KX_OK;
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "sinks/sqlite_db.h"
+#include "sinks/sqlite_extras.h"
 #include "sinks/sqlite_schema.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -104,6 +105,21 @@ static void probe_schema(struct kx_sqlite_db *db, struct kx_probe *probe)
                     "its tables are not all there yet: the first start adds what is missing");
 }
 
+static void
+probe_extras(struct kx_sqlite_db *db, const struct kx_extra_columns *extras, struct kx_probe *probe)
+{
+    struct kx_error err;
+    unsigned missing = 0;
+    if (extras->count == 0)
+        return;
+    if (kx_sqlite_extras_missing(db, extras, &missing, &err) != KX_SENT)
+        kx_probe_fail(probe, NULL, "%s", err.text);
+    else if (missing > 0)
+        kx_probe_ok(probe, "columns of extra fields are missing: the first start adds them");
+    else
+        kx_probe_ok(probe, "it has the columns of the extra fields");
+}
+
 static int on_progress(void *context)
 {
     const uint64_t *deadline_ns = context;
@@ -136,7 +152,9 @@ static void probe_pages(struct kx_sqlite_db *db, struct kx_probe *probe)
     sqlite3_finalize(statement);
 }
 
-void kx_sqlite_probe(const char *path, struct kx_probe *probe)
+void kx_sqlite_probe(const char *path,
+                     const struct kx_extra_columns *extras,
+                     struct kx_probe *probe)
 {
     struct kx_sqlite_db db = {.path = path};
     struct stat status;
@@ -148,6 +166,7 @@ void kx_sqlite_probe(const char *path, struct kx_probe *probe)
     }
     if (probe_lock(&db, probe)) {
         probe_schema(&db, probe);
+        probe_extras(&db, extras, probe);
         probe_pages(&db, probe);
     }
     kx_sqlite_close(&db);

@@ -8,7 +8,11 @@
 #define KX_SINKS_SQLITE_PROBE_H
 
 #include "base/probe.h"
+#include "record/extra.h"
 
-void kx_sqlite_probe(const char *path, struct kx_probe *probe);
+/* extras: the columns that extra fields want. */
+void kx_sqlite_probe(const char *path,
+                     const struct kx_extra_columns *extras,
+                     struct kx_probe *probe);
 
 #endif

@@ -20,9 +20,10 @@ enum {
     P_TIME,              /* text: a history row's time */
     P_AFTER,             /* text: and the ends of its interval */
     P_BEFORE,
+    P_EXTRA, /* and on: the extra fields' columns */
 };
 
-enum { SQL_BYTES_MAX = 8192, AHEAD_S_MAX = 300 };
+enum { SQL_BYTES_MAX = 32768, AHEAD_S_MAX = 300 };
 static const int64_t YEAR_2000_S = 946684800;
 
 #define FIELD_BIT(field) (1u << (field))
@@ -46,6 +47,19 @@ static void put_fields(struct kx_buf *sql, uint32_t fields, const char *before, 
         kx_buf_printf(sql, ", %s%s", before, kx_fields[field].name);
         if (between != NULL)
             kx_buf_printf(sql, "%s%s", between, kx_fields[field].name);
+    }
+}
+
+/* The same of the extra fields' columns. Quoted: such a name may be a word of SQL. */
+static void put_extras(struct kx_buf *sql,
+                       const struct kx_extra_columns *extras,
+                       const char *before,
+                       const char *between)
+{
+    for (size_t i = 0; i < extras->count; i++) {
+        kx_buf_printf(sql, ", %s\"%s\"", before, extras->items[i].name);
+        if (between != NULL)
+            kx_buf_printf(sql, "%s\"%s\"", between, extras->items[i].name);
     }
 }
 
@@ -92,8 +106,14 @@ static void put_first_seen(struct kx_buf *sql)
 }
 
 /* " AND ...": whether anything changed, beginning with what nearly always did. */
-static void put_changed(struct kx_buf *sql, bool first_seen, bool last_seen, uint32_t values)
+static void put_changed(struct kx_buf *sql,
+                        uint32_t columns,
+                        uint32_t values,
+                        const struct kx_extra_columns *extras)
 {
+    bool first_seen = (columns & FIELD_BIT(KX_F_FIRST_SEEN)) != 0;
+    bool last_seen = (columns & FIELD_BIT(KX_F_LAST_SEEN)) != 0;
+    values &= ~FIELD_BIT(KX_F_LAST_SEEN);
     kx_buf_text(sql, " AND (");
     if (last_seen)
         kx_buf_text(sql, "last_seen IS NOT excluded.last_seen");
@@ -103,39 +123,47 @@ static void put_changed(struct kx_buf *sql, bool first_seen, bool last_seen, uin
     if (first_seen)
         kx_buf_text(sql, ", first_seen");
     put_fields(sql, values, "", NULL);
+    put_extras(sql, extras, "", NULL);
     kx_buf_text(sql, ") IS NOT (created_at"); /* equal: so that there is one at least */
     if (first_seen) {
         kx_buf_text(sql, ", ");
         put_first_seen(sql);
     }
     put_fields(sql, values, "excluded.", NULL);
+    put_extras(sql, extras, "excluded.", NULL);
     kx_buf_text(sql, "))");
 }
 
 /* In an upsert a bare column is the row that is there, excluded.column the one that comes. */
-static void put_upsert(
-    struct kx_buf *sql, const char *table, const char *key, uint32_t key_fields, uint32_t columns)
+static void put_upsert(struct kx_buf *sql,
+                       const char *table,
+                       const char *key,
+                       uint32_t key_fields,
+                       uint32_t columns,
+                       const struct kx_extra_columns *extras)
 {
     uint32_t values = columns & ~key_fields & ~FIELD_BIT(KX_F_FIRST_SEEN);
-    bool first_seen = (columns & FIELD_BIT(KX_F_FIRST_SEEN)) != 0;
-    bool last_seen = (columns & FIELD_BIT(KX_F_LAST_SEEN)) != 0;
     kx_buf_printf(sql, "INSERT INTO %s (created_at, last_updated, updated_at", table);
     put_fields(sql, columns, "", NULL);
+    put_extras(sql, extras, "", NULL);
     kx_buf_printf(sql, ") VALUES (?%d, ?%d, ?%d", P_NOW, P_HEARD, P_HEARD);
     put_parameters(sql, columns);
+    for (size_t i = 0; i < extras->count; i++)
+        kx_buf_printf(sql, ", ?%d", P_EXTRA + (int)i);
     kx_buf_printf(sql,
                   ") ON CONFLICT (%s) DO UPDATE SET"
                   " last_updated = max(ifnull(last_updated, ''), ?%d)"
                   ", updated_at = max(ifnull(updated_at, ''), ?%d)",
                   key, P_HEARD, P_HEARD);
-    if (first_seen) {
+    if ((columns & FIELD_BIT(KX_F_FIRST_SEEN)) != 0) {
         kx_buf_text(sql, ", first_seen = ");
         put_first_seen(sql);
     }
     put_fields(sql, values, "", " = excluded.");
+    put_extras(sql, extras, "", " = excluded.");
     kx_buf_text(sql, " WHERE ");
     put_newer(sql, columns);
-    put_changed(sql, first_seen, last_seen, values & ~FIELD_BIT(KX_F_LAST_SEEN));
+    put_changed(sql, columns, values, extras);
 }
 
 static void put_history(struct kx_buf *sql, uint32_t columns)
@@ -193,10 +221,12 @@ kx_sqlite_rows_prepare(struct kx_sqlite_rows *rows, struct kx_sqlite_db *db, str
     struct kx_buf sql;
     uint32_t columns = (rows->fields | KEY_FIELDS) & DEVICE_FIELDS;
     kx_buf_init(&sql, SQL_BYTES_MAX);
-    put_upsert(&sql, "kismet_devices", "mac_addr", FIELD_BIT(KX_F_MAC_ADDR), columns);
+    put_upsert(&sql, "kismet_devices", "mac_addr", FIELD_BIT(KX_F_MAC_ADDR), columns,
+               &rows->extras);
     enum kx_outcome outcome = prepare_built(db, &sql, &rows->device, err);
     if (outcome == KX_SENT) {
-        put_upsert(&sql, "kismet_device_sources", "source, mac_addr", KEY_FIELDS, columns);
+        put_upsert(&sql, "kismet_device_sources", "source, mac_addr", KEY_FIELDS, columns,
+                   &rows->extras);
         outcome = prepare_built(db, &sql, &rows->device_source, err);
     }
     if (outcome == KX_SENT) {
@@ -290,6 +320,38 @@ static void bind_field(sqlite3_stmt *statement, const struct kx_device *device, 
     }
 }
 
+static void bind_extra(sqlite3_stmt *statement,
+                       int at,
+                       enum kx_extra_type type,
+                       const struct kx_extra_value *value)
+{
+    if (!value->known) {
+        sqlite3_bind_null(statement, at);
+        return;
+    }
+    switch (type) {
+    case KX_EXTRA_TEXT:
+        bind_text(statement, at, value->text, value->length);
+        break;
+    case KX_EXTRA_INTEGER:
+        sqlite3_bind_int64(statement, at, value->integer);
+        break;
+    case KX_EXTRA_NUMBER:
+        sqlite3_bind_double(statement, at, value->number);
+        break;
+    case KX_EXTRA_BOOL:
+        sqlite3_bind_int(statement, at, value->boolean);
+        break;
+    }
+}
+
+/* What kx_extra_read has found in the present record. */
+static void bind_extras(struct kx_sqlite_rows *rows, sqlite3_stmt *statement)
+{
+    for (size_t i = 0; i < rows->extras.count; i++)
+        bind_extra(statement, P_EXTRA + (int)i, rows->extras.items[i].type, &rows->extra_values[i]);
+}
+
 /* The texts that are bound and stand in no record. */
 struct scratch {
     char mac[KX_ENCODE_MAC_MAX];
@@ -352,7 +414,10 @@ static int write_device(struct kx_sqlite_rows *rows, const struct kx_device *dev
     struct scratch scratch;
     if (!kx_record_has(&device->head, KX_F_MAC_ADDR) || device->mac_addr.length == 0)
         return SQLITE_MISMATCH;
+    if (rows->extras.count > 0)
+        kx_extra_read(device, &rows->extras, rows->extra_values, rows->extra_room);
     bind_device(rows, rows->device, device, &scratch);
+    bind_extras(rows, rows->device);
     int result = run(rows->device);
     if (result == SQLITE_DONE && sqlite3_changes(sqlite3_db_handle(rows->device)) == 0) {
         bind_device(rows, rows->is_stale, device, &scratch);
@@ -363,6 +428,7 @@ static int write_device(struct kx_sqlite_rows *rows, const struct kx_device *dev
     }
     if (result == SQLITE_DONE && rows->per_source) {
         bind_device(rows, rows->device_source, device, &scratch);
+        bind_extras(rows, rows->device_source);
         result = run(rows->device_source);
     }
     if (result == SQLITE_DONE && rows->history->on)

@@ -9,6 +9,7 @@
 #ifndef KX_SINKS_SQLITE_ROWS_H
 #define KX_SINKS_SQLITE_ROWS_H
 
+#include "record/extra.h"
 #include "sinks/sqlite_db.h"
 
 struct kx_sqlite_rows {
@@ -17,6 +18,7 @@ struct kx_sqlite_rows {
     uint32_t fields; /* bit (1 << enum kx_field): columns that are written; keys always are */
     bool per_source;
     const struct kx_history_config *history; /* borrowed */
+    struct kx_extra_columns extras;          /* columns of their own; none without `extra` */
 
     int64_t now_ns; /* wall clock of this transaction */
     uint64_t stale; /* devices that the table knew newer */
@@ -24,6 +26,9 @@ struct kx_sqlite_rows {
 
     sqlite3_stmt *device, *device_source, *history_row, *event, *source; /* NULL until prepared */
     sqlite3_stmt *is_stale, *expire;
+
+    struct kx_extra_value extra_values[KX_EXTRA_COLUMNS_MAX]; /* of the present record */
+    char extra_room[KX_EXTRA_BYTES_MAX];                      /* their texts */
 };
 
 /* Prepares all statements for an open connection whose schema is applied. */

@@ -53,7 +53,8 @@ static void test_rows(void **state)
     static char name[] = "db";
     char path[] = "/tmp/kx-golden-XXXXXX";
     close(mkstemp(path)); /* an empty file is an empty database */
-    struct kx_config config = {.source_count = 2};
+    struct kx_source_config sources[2] = {0};
+    struct kx_config config = {.sources = sources, .source_count = 2};
     struct kx_sink_config sink_config = {
         .name = name,
         .sqlite = {.path = path},

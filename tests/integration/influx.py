@@ -12,8 +12,6 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-import pytest
-
 import httpstub
 from harness import Process, wait_for
 
@@ -22,6 +20,8 @@ SEVERAL = {"delta": {"mode": "off"}}
 
 def need(program):
     if shutil.which(program) is None:
+        import pytest  # bench/floors has no use for it
+
         pytest.skip(f"{program} is not installed (scripts/setup)")
 
 

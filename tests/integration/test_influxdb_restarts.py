@@ -4,14 +4,15 @@ that the exporter was given is there, once.
 The witness is a second sink of the same process, a console that prints what it gets.
 """
 
+import collections
 import json
 import random
 import subprocess
+import threading
 import time
 
 import pytest
 
-import kismet
 from campaign import launch, source
 from harness import ROOT, Sim, wait_for
 from influx import Influxd
@@ -45,82 +46,120 @@ def stored(influxd):
     return devices, events
 
 
-def campaign(started, tmp_path, restarts):
-    chance = random.Random(SEED)
-    sim = started(Sim, "--devices", "300", "--change", "30", "--events-per-second", "20")
-    influxd = started(Influxd).create()
-    sinks = [
-        # Eight seconds of outage find room in the queue: nothing is coalesced.
-        {
-            "type": "influxdb",
-            "url": influxd.url,
-            "api": "v1",
-            "bucket": "kismet",
-            "batch": {"interval": "2s", "records": 50000, "bytes": "32MiB"},
-        },
-        {"type": "console", "format": "json"},
-    ]
-    exporter = launch(started, tmp_path, [source(sim.url)], sinks=sinks)
-    exporter.streaming()
-    kills = 0
-    for _ in range(restarts):
+class Lane:
+    """A simulator, an exporter with a witness, and an InfluxDB that is ended again and again."""
+
+    def __init__(self, started, tmp_path, name, seed):
+        self.started, self.name, self.chance = started, name, random.Random(seed)
+        self.sim = started(
+            Sim,
+            *("--devices", "300", "--change", "30", "--events-per-second", "20"),
+            name=f"{name}-sim",
+        )
+        self.influxd = started(Influxd, name=f"{name}-influxd").create()
+        sinks = [
+            # Eight seconds of outage find room in the queue: little is coalesced.
+            {
+                "type": "influxdb",
+                "url": self.influxd.url,
+                "api": "v1",
+                "bucket": "kismet",
+                "batch": {"interval": "2s", "records": 50000, "bytes": "32MiB"},
+            },
+            {"type": "console", "format": "json"},
+        ]
+        self.exporter = launch(started, tmp_path, [source(self.sim.url)], name, sinks=sinks)
+        self.restarts = self.kills = 0
+        self.error = None
+
+    def restart(self):
+        influxd, chance = self.influxd, self.chance
         before = influxd.count("device_metrics", "last_seen")
         wait_for(
             lambda: influxd.count("device_metrics", "last_seen") > before,
-            60,
-            "points come again",
-            every=0.05,
+            90,
+            f"{self.name}: points come again",
+            every=0.1,
         )
-        time_into_batch = chance.random() * 1.5  # where in a batch it ends, not a wait for anything
-        end = time.monotonic() + time_into_batch
+        # Where in a batch it ends: not a wait for anything.
+        end = time.monotonic() + chance.random() * 1.5
         wait_for(lambda: time.monotonic() >= end, what="a moment")
         if chance.random() < 0.5:
-            kills += 1
+            self.kills += 1
             influxd.kill()
         else:
             influxd.stop(seconds=60)
-        influxd = started(Influxd, port=influxd.port)
-    sim.command("freeze")
-    want = truth(sim)
-    columns = [*TAGS, *INTEGERS]
-    wait_for(
-        lambda: not differences(want, newest(influxd), columns), 60, "the truth", every=0.3
-    )
-    totals = exporter.finish()
-    account = totals["influxdb"]
-    devices, events = witnessed(exporter)
-    found_devices, found_events = stored(influxd)
-    missing = {key for key in devices if found_devices.get(key) != devices[key]}
-    assert account["dropped"] == account["dead_lettered"] == 0
-    assert len(missing) <= account["coalesced"], (len(missing), account)
-    assert events == found_events
-    assert set(found_devices) <= set(devices)
-    return {
-        "restarts": restarts,
-        "kill -9": kills,
-        "points": len(found_devices),
-        "events": len(found_events),
-        "missing": len(missing),
-        **account,
-    }
+        self.influxd = self.started(Influxd, name=influxd.name, port=influxd.port)
+        self.restarts += 1
+
+    def run(self, restarts):
+        try:
+            self.exporter.streaming()
+            for _ in range(restarts):
+                self.restart()
+        except BaseException as error:  # shown by the test's own thread
+            self.error = error
+
+    def figures(self):
+        self.sim.command("freeze")
+        want = truth(self.sim)
+        columns = [*TAGS, *INTEGERS]
+        wait_for(
+            lambda: not differences(want, newest(self.influxd), columns),
+            90,
+            f"{self.name}: the truth",
+            every=0.3,
+        )
+        account = self.exporter.finish()["influxdb"]
+        devices, events = witnessed(self.exporter)
+        found_devices, found_events = stored(self.influxd)
+        missing = {key for key in devices if found_devices.get(key) != devices[key]}
+        assert account["dropped"] == account["dead_lettered"] == 0
+        assert len(missing) <= account["coalesced"], (len(missing), account)
+        assert events == found_events
+        assert set(found_devices) <= set(devices)
+        return {
+            "restarts": self.restarts,
+            "kill -9": self.kills,
+            "points": len(found_devices),
+            "events": len(found_events),
+            "points coalesced": len(missing),
+            **account,
+        }
+
+
+def campaign(started, tmp_path, lanes, restarts):
+    """The figures of all lanes, added up."""
+    lanes = [Lane(started, tmp_path, f"lane{i}", SEED + i) for i in range(lanes)]
+    threads = [threading.Thread(target=x.run, args=(restarts,), daemon=True) for x in lanes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    total = collections.Counter()
+    for lane in lanes:
+        if lane.error is not None:
+            raise lane.error
+        total.update(lane.figures())
+    return dict(total)
 
 
 def test_restarts(started, tmp_path):
-    figures = campaign(started, tmp_path, 3)
+    figures = campaign(started, tmp_path, 1, 3)
     assert figures["points"] > 300 and figures["events"] > 50
 
 
 @pytest.mark.slow
 def test_two_hundred_restarts(started, tmp_path):
     begun = time.monotonic()
-    figures = campaign(started, tmp_path, 200)
+    figures = campaign(started, tmp_path, 4, 50)
     commit = subprocess.run(
         ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"], capture_output=True, text=True
     ).stdout.strip()
     words = ", ".join(f"{name} {value}" for name, value in figures.items())
     (ROOT / "tests" / "results" / "influxdb-restarts.txt").write_text(
-        f"Restarts of InfluxDB 1.6 under load (300 devices, 30 % change a second, 20 events a second),"
-        f" half of them kill -9: seed {SEED}, commit {commit}, "
+        f"Restarts of InfluxDB 1.6 under load, four at once (each: 300 devices, 30 % change a second, 20"
+        f" events a second), half of them kill -9: seed {SEED}, commit {commit}, "
         f"{time.monotonic() - begun:.0f} s.\n{words}\n"
         "Every event once; every device point that the second sink of the process was given, but "
         "for those coalesced.\n"

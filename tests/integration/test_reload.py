@@ -211,6 +211,8 @@ def test_extra_fields(started, tmp_path):
     exporter.finish()
     for row in rows(exporter.db, "SELECT * FROM kismet_devices"):
         assert json.loads(row["extra"]) == {"khz": row["frequency"] or 0, "phy": row["phy_type"]}
+        assert (row["khz"], row["phy"]) == (row["frequency"] or 0, row["phy_type"])
+        assert (row["odd"], row["none"]) == (None, None)
     assert counters(exporter, "source test")["repairs_total{reason=wrong_type}"] >= 20
 
 

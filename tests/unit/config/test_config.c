@@ -1,6 +1,7 @@
 /* Loading as a whole: a file in full, every refusal with its line, who overrides whom, credentials,
  * names, and what `check` prints. */
 #include "base/buf.h"
+#include "config/columns.h"
 #include "config/config.h"
 #include "config/describe.h"
 #include "config/options.h"
@@ -343,6 +344,41 @@ static void fields(void **state)
     kx_config_destroy(config);
 }
 
+/* Sources that want the same field share its column; there is an end to how many. */
+static void extra_columns(void **state)
+{
+    (void)state;
+    struct kx_config *config =
+        load_good("sources:\n  - url: http://pi\n    extra_fields:\n"
+                  "      - {path: a.b, as: one}\n      - {path: a.c, as: two, type: number}\n"
+                  "  - url: http://pa\n    extra_fields:\n"
+                  "      - {path: a.d, as: two, type: number}\n"
+                  "      - {path: a.e, as: three, type: bool}\n",
+                  "");
+    struct kx_extra_columns columns;
+    kx_columns_get(config, &columns);
+    assert_int_equal(columns.count, 3);
+    assert_string_equal(columns.items[0].name, "one");
+    assert_string_equal(columns.items[1].name, "two");
+    assert_int_equal(columns.items[1].type, KX_EXTRA_NUMBER);
+    assert_string_equal(columns.items[2].name, "three");
+    assert_int_equal(columns.items[2].type, KX_EXTRA_BOOL);
+    kx_config_destroy(config);
+    struct kx_buf file;
+    kx_buf_init(&file, 1 << 20);
+    kx_buf_text(&file, "sources:\n");
+    for (unsigned i = 0; i <= KX_EXTRA_COLUMNS_MAX; i++) {
+        if (i % KX_EXTRA_FIELDS_MAX == 0)
+            kx_buf_printf(&file, "  - url: http://h%u\n    extra_fields:\n", i);
+        kx_buf_printf(&file, "      - {path: a.b, as: x%u}\n", i);
+    }
+    kx_buf_byte(&file, '\0');
+    const struct bad_file many = {file.data, 2 + 2 * (KX_EXTRA_FIELDS_MAX + 2),
+                                  "'x64' is one too many"};
+    refuse_all(&many, 1);
+    kx_buf_fini(&file);
+}
+
 static void refuses_fields(void **state)
 {
     (void)state;
@@ -362,8 +398,15 @@ static void refuses_fields(void **state)
         {EXTRA "      - {path: a.b, as: X}\n", 4, "as: 'X' cannot be a key"},
         {EXTRA "      - {path: a.b, as: x23456789012345678901234567890123}\n", 4,
          "cannot be a key"},
+        {EXTRA "      - {path: a.b, as: ''}\n", 4, "as: "},
+        {EXTRA "      - {path: a.b, as: channel}\n", 4, "as: 'channel' is a column already"},
+        {EXTRA "      - {path: a.b, as: updated_at}\n", 4, "write another name, such as kismet_"},
+        {EXTRA "      - {path: a.b, as: ctid}\n", 4, "is a column already"},
         {EXTRA "      - {path: a.b, as: x, type: float}\n", 4, "type: 'float' is none of: text"},
         {EXTRA "      - {path: a.b, as: x, typ: text}\n", 4, "unknown key 'typ' in 'extra_fields'"},
+        {EXTRA "      - {path: a.b, as: x}\n  - url: http://pa\n    extra_fields:\n"
+               "      - {path: a.b, as: x, type: bool}\n",
+         5, "the extra field 'x' has another type in another source"},
     };
 #undef EXTRA
     refuse_all(rows, sizeof rows / sizeof rows[0]);
@@ -983,6 +1026,7 @@ int main(void)
         cmocka_unit_test_setup(refuses_shapes, clean),
         cmocka_unit_test_setup(fields, clean),
         cmocka_unit_test_setup(refuses_fields, clean),
+        cmocka_unit_test_setup(extra_columns, clean),
         cmocka_unit_test_setup(refuses_values, clean),
         cmocka_unit_test_setup(refuses_combinations, clean),
         cmocka_unit_test_setup(limits, clean),

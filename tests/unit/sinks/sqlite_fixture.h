@@ -25,6 +25,7 @@ struct fixture {
     char path[128];
     char name[8];
     struct kx_config config;
+    struct kx_source_config sources[2];
     struct kx_sink_config sink_config;
     struct kx_sink_env env;
     void *sink;
@@ -42,6 +43,7 @@ static inline int fixture_setup(void **state)
         return -1;
     snprintf(f->path, sizeof f->path, "%s/kismet.db", f->directory);
     strcpy(f->name, "db");
+    f->config.sources = f->sources;
     f->config.source_count = 1;
     f->sink_config = (struct kx_sink_config){
         .name = f->name, .type = KX_SINK_SQLITE, .sqlite = {.path = f->path}};

@@ -1,9 +1,18 @@
 /* Addresses by interface; the contract stands in the header. */
-#include "sinks/influxdb_url.h"
+#include "sinks/influxdb_words.h"
 
 #include "config/url.h"
 #include <stdio.h>
 #include <string.h>
+
+const struct kx_http_rule kx_influxdb_rules[] = {
+    {204, 204, KX_HTTP_SENT, NULL},
+    {200, 299, KX_HTTP_HOLD, "InfluxDB answers 204 to a write: are `url` and `api` right?"},
+    {401, 401, KX_HTTP_HOLD, "it refuses the token (token_file), or with v1 user and password"},
+    {403, 403, KX_HTTP_HOLD, "the token has no right to write into this bucket"},
+    {404, 404, KX_HTTP_HOLD, "make the bucket, or correct `bucket`, `org`, `url` and `api`"},
+};
+const size_t kx_influxdb_rule_count = sizeof kx_influxdb_rules / sizeof kx_influxdb_rules[0];
 
 /* Each interface's own words for a precision, by enum kx_influx_precision. */
 static const char *const precisions[][4] = {

@@ -1,10 +1,11 @@
 /*
- * The addresses and the credential of an InfluxDB: three interfaces, three sets of names.
+ * The words of an InfluxDB: addresses, credential and statuses; three interfaces, three sets of
+ * names.
  *
  * Pure functions over the configuration; the caller owns what they fill. Any thread.
  */
-#ifndef KX_SINKS_INFLUXDB_URL_H
-#define KX_SINKS_INFLUXDB_URL_H
+#ifndef KX_SINKS_INFLUXDB_WORDS_H
+#define KX_SINKS_INFLUXDB_WORDS_H
 
 #include "base/buf.h"
 #include "config/config.h"
@@ -29,6 +30,9 @@ const struct kx_secret *kx_influxdb_secret(const struct kx_influxdb_config *conf
 void kx_influxdb_authorize(const struct kx_influxdb_config *config,
                            const struct kx_secret *secret,
                            struct kx_http_request *request);
+/* What InfluxDB's statuses mean beyond the shared table. */
+extern const struct kx_http_rule kx_influxdb_rules[];
+extern const size_t kx_influxdb_rule_count;
 /* Whether the server runs on this host. */
 bool kx_influxdb_is_local(const struct kx_influxdb_config *config);
 
