@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/rcu.h"
 #include "base/wake.h"
+#include "batch/presence.h"
 #include "batch/queue.h"
 #include "batch/sender.h"
 #include "batch/worker.h"
@@ -38,6 +39,7 @@ struct kx_pipe {
     struct kx_queue *queue;
     struct kx_worker *worker;
     struct kx_sender *sender;
+    struct kx_presence *presence; /* NULL = nobody is watched */
     struct kx_wake *sender_wake;
     struct kx_counters *worker_counters, *sender_counters;
     struct kx_histograms *histograms; /* the sender's */
@@ -287,6 +289,11 @@ init_parts(struct kx_pipe *pipe, const struct kx_pipe_params *params, struct kx_
     code = init_settings(pipe, params->sink, err);
     if (code != KX_OK)
         return code;
+    const struct kx_presence_config *watched = &params->sink->mqtt.presence;
+    if (watched->macs.count > 0)
+        code = kx_presence_create(&pipe->presence, watched, params->config->source_count, err);
+    if (code != KX_OK)
+        return code;
     struct kx_worker_params worker = {.settings = settings_of,
                                       .settings_context = pipe,
                                       .newest_per_device = params->ops->newest_per_device,
@@ -296,6 +303,7 @@ init_parts(struct kx_pipe *pipe, const struct kx_pipe_params *params, struct kx_
                                       .reader = params->reader,
                                       .queue = pipe->queue,
                                       .counters = pipe->worker_counters,
+                                      .presence = pipe->presence,
                                       .process = params->process};
     code = kx_worker_create(&pipe->worker, &worker, err);
     if (code != KX_OK)
@@ -304,7 +312,8 @@ init_parts(struct kx_pipe *pipe, const struct kx_pipe_params *params, struct kx_
                                       .ops = params->ops,
                                       .env = {.config = params->config,
                                               .board = params->board,
-                                              .counters = pipe->sender_counters},
+                                              .counters = pipe->sender_counters,
+                                              .presence = pipe->presence},
                                       .queue = pipe->queue,
                                       .wake = pipe->sender_wake,
                                       .histograms = pipe->histograms,
@@ -321,6 +330,7 @@ static void free_parts(struct kx_pipe *pipe)
     if (pipe->settings != NULL)
         kx_sink_settings_destroy(swap_settings(pipe, NULL));
     kx_rcu_slot_destroy(pipe->settings);
+    kx_presence_destroy(pipe->presence);
     kx_queue_destroy(pipe->queue);
     kx_wake_destroy(pipe->sender_wake);
     if (pipe->stop_fd >= 0)

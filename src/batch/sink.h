@@ -102,6 +102,8 @@ struct kx_sink_env {
     const struct kx_config *config; /* for what is common: sensor, the number of sources */
     struct kx_board *board;         /* the sources' states, for sinks that write them down */
     struct kx_counters *counters;   /* of the sender thread: kx_count */
+    struct kx_presence *presence;   /* of the devices that the sink watches (batch/presence.h); NULL
+                                       = none */
 };
 
 struct kx_probe; /* the lines of `kismet-export probe`, base/probe.h */

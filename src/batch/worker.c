@@ -5,6 +5,7 @@
 #include "batch/delta.h"
 #include "batch/filter.h"
 #include "batch/open_batch.h"
+#include "batch/presence.h"
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -186,6 +187,9 @@ put(struct kx_worker *worker, const struct kx_record *record, uint64_t changed, 
 static void take(struct kx_worker *worker, const struct kx_record *record, uint64_t now_ns)
 {
     uint64_t changed;
+    /* Before the filter and the delta: what says nothing new still says that it was heard. */
+    if (worker->params.presence != NULL)
+        kx_presence_hear(worker->params.presence, record, now_ns);
     const struct kx_record *older = kx_delta_displaced(worker->delta, record);
     if (older != NULL)
         put(worker, older, UINT64_MAX, now_ns);

@@ -53,6 +53,7 @@ struct kx_worker_params {
     unsigned reader;
     struct kx_queue *queue;
     struct kx_counters *counters;      /* the worker's own block */
+    struct kx_presence *presence;      /* hears every device record; NULL = nobody is watched */
     const struct kx_counters *process; /* ingest's: what the ring refused was meant for this sink
                                           too; may be NULL */
 };

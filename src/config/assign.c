@@ -239,7 +239,6 @@ enum kx_code kx_option_assign(const struct kx_option *option,
     case KX_OPTION_SECTION: /* with a short form: its struct begins with the switch */
         return kx_value_bool(text, member) ? KX_OK : wrong_kind(option, text, err);
     case KX_OPTION_ITEMS:
-    case KX_OPTION_NOT_BUILT:
         break;
     }
     return kx_error_set(err, KX_ERR_BUG, 0, "an option of this kind takes no text");
@@ -355,7 +354,6 @@ void kx_options_release(enum kx_scope scope, void *object)
         case KX_OPTION_RATE:
         case KX_OPTION_BOOL:
         case KX_OPTION_CHOICE:
-        case KX_OPTION_NOT_BUILT:
             break;
         case KX_OPTION_ITEMS:
             if (option->child == KX_SCOPE_EXTRA)

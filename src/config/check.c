@@ -107,6 +107,39 @@ enum kx_code kx_check_macs(void *field, struct kx_error *err)
     return KX_OK;
 }
 
+enum kx_code kx_check_plain_macs(void *field, struct kx_error *err)
+{
+    const struct kx_strings *macs = field;
+    uint64_t mac, other;
+    if (macs->count > KX_PRESENCE_MACS_MAX)
+        return kx_error_set(err, KX_ERR_CONFIG, 0, "%zu MACs: at most %d can be watched",
+                            macs->count, KX_PRESENCE_MACS_MAX);
+    for (size_t i = 0; i < macs->count; i++) {
+        const char *text = macs->items[i];
+        if (!kx_text_mac(text, strlen(text), &mac))
+            return kx_error_set(err, KX_ERR_CONFIG, 0,
+                                "'%s' is no MAC address: write AA:BB:CC:DD:EE:FF", text);
+        for (size_t k = 0; k < i; k++)
+            if (kx_text_mac(macs->items[k], strlen(macs->items[k]), &other) && other == mac)
+                return kx_error_set(err, KX_ERR_CONFIG, 0, "'%s' stands there twice", text);
+    }
+    return KX_OK;
+}
+
+enum kx_code kx_check_client_id(void *field, struct kx_error *err)
+{
+    const char *id = *(char **)field;
+    size_t length = strlen(id);
+    if (length > KX_NAME_BYTES_MAX)
+        return kx_error_set(err, KX_ERR_CONFIG, 0, "the id has %zu bytes: %d at most", length,
+                            KX_NAME_BYTES_MAX);
+    for (size_t i = 0; i < length; i++)
+        if (id[i] <= ' ' || id[i] > '~')
+            return kx_error_set(err, KX_ERR_CONFIG, 0,
+                                "write letters, digits and signs, without spaces");
+    return KX_OK;
+}
+
 /* "signal_dbm=3": a field that has a number, and how far it may move unsaid. */
 static enum kx_code check_deadband(const char *pair, struct kx_error *err)
 {

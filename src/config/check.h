@@ -20,6 +20,10 @@ enum kx_code kx_check_url(void *field, struct kx_error *err);
 enum kx_code kx_check_view(void *field, struct kx_error *err);
 /* struct kx_strings: MACs, each with an optional mask ("AA:BB:CC:00:00:00/FF:FF:FF:00:00:00"). */
 enum kx_code kx_check_macs(void *field, struct kx_error *err);
+/* struct kx_strings: MACs without a mask, each once, at most KX_PRESENCE_MACS_MAX. */
+enum kx_code kx_check_plain_macs(void *field, struct kx_error *err);
+/* char *: the name of a client at a broker. */
+enum kx_code kx_check_client_id(void *field, struct kx_error *err);
 /* struct kx_strings: fields of a device with a number and how far it may move, "signal_dbm=3". */
 enum kx_code kx_check_deadbands(void *field, struct kx_error *err);
 /* char *: a regular expression that compiles (base/pattern.h). */

@@ -6,7 +6,6 @@
 
 #include "config/command.h"
 #include "config/help.h"
-#include "config/kinds.h"
 #include "config/suggest.h"
 #include <errno.h>
 #include <string.h>
@@ -70,11 +69,6 @@ static error_t take_word(struct parse *parse, const char *word)
 
 static error_t take_option(struct parse *parse, const struct kx_option *option, char *value)
 {
-    if (option->kind == KX_OPTION_NOT_BUILT) {
-        kx_sink_kind_missing(option->sink, parse->err);
-        kx_error_prefix(parse->err, "--%s", option->flag);
-        return fail(parse);
-    }
     parse->cli->given.values[kx_option_index(option)] = value == NULL ? given : value;
     return 0;
 }
@@ -131,7 +125,7 @@ static void refuse_unknown(struct parse *parse, const char *name)
     char near[KX_SUGGEST_TEXT_MAX];
     for (size_t i = 0; i < kx_option_count(); i++) {
         const struct kx_option *option = kx_option_at(i);
-        if (option->flag != NULL && option->kind != KX_OPTION_NOT_BUILT)
+        if (option->flag != NULL)
             kx_suggest_offer(&suggest, option->flag);
     }
     kx_error_set(parse->err, KX_ERR_USAGE, 0, "unknown flag --%s%s%s try --help", name,
@@ -154,8 +148,6 @@ static bool refuse_flag(struct parse *parse, const char *token)
     bool value = token[2 + length] == '=';
     memcpy(name, token + 2, length < sizeof name ? length : sizeof name - 1);
     const struct kx_option *option = find_flag(token + 2, length, &several);
-    if (option != NULL && option->kind == KX_OPTION_NOT_BUILT)
-        return take_option(parse, option, NULL) != 0;
     if (option != NULL && (option->arg != NULL) == value)
         return false;
     if (option != NULL && value)

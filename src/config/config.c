@@ -108,7 +108,7 @@ override_scope(struct loader *loader, enum kx_scope scope, void *object, struct 
             loader->used[i] = true;
             continue;
         }
-        if (option->flag != NULL && option->kind != KX_OPTION_NOT_BUILT)
+        if (option->flag != NULL)
             code = override_one(loader, option, object, err);
         if (code == KX_OK && option->kind == KX_OPTION_SECTION)
             code = override_scope(loader, option->child, kx_option_member(option, object), err);

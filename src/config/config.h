@@ -22,6 +22,7 @@ enum {
     KX_SOURCES_MAX = 256,
     KX_SINKS_MAX = 32,
     KX_NAME_BYTES_MAX = 64, /* of a sensor, source or sink */
+    KX_PRESENCE_MACS_MAX = 256,
 };
 
 enum kx_command {
@@ -146,6 +147,34 @@ struct kx_delta_config {
     uint32_t max_rate; /* devices a second */
 };
 
+enum kx_mqtt_protocol { KX_MQTT_AUTO, KX_MQTT_ONLY_5, KX_MQTT_ONLY_311 };
+enum kx_mqtt_form { KX_MQTT_DEVICE, KX_MQTT_DELTA, KX_MQTT_BATCH };
+
+/* Whether watched devices are near. */
+struct kx_presence_config {
+    struct kx_strings macs; /* none = nobody is watched */
+    uint64_t away_after_ns;
+    bool discovery; /* announced to Home Assistant */
+    char *discovery_prefix;
+};
+
+struct kx_mqtt_config {
+    char *url;     /* mqtt(s)://host[:port]; checked to be there */
+    uint32_t port; /* 0 = the url's, or its scheme's */
+    char *prefix;
+    char *topic; /* a template; NULL = {prefix}/devices/{mac} */
+    char *username;
+    struct kx_secret password;
+    char *client_id; /* NULL = made from sensor, machine and sink */
+    enum kx_mqtt_protocol protocol;
+    uint32_t qos;
+    bool retain;        /* of devices */
+    uint64_t expiry_ns; /* 0 = never */
+    uint64_t keep_alive_ns;
+    enum kx_mqtt_form payload;
+    struct kx_presence_config presence;
+};
+
 /* Where records go that the far end can never take. */
 struct kx_dead_letter_config {
     bool on;    /* first: `dead_letter: off` is short for it */
@@ -172,6 +201,7 @@ enum kx_sink_type {
     KX_SINK_SQLITE,
     KX_SINK_POSTGRES,
     KX_SINK_INFLUXDB,
+    KX_SINK_MQTT,
     KX_SINK_WEBHOOK,
     KX_SINK_SOCKET,
     KX_SINK_TYPES,
@@ -246,6 +276,7 @@ struct kx_sink_config {
         struct kx_strings indexes; /* columns of kismet_devices */
         struct kx_retention_config retention;
     } postgres;
+    struct kx_mqtt_config mqtt;
 };
 
 /* enum kx_log_level's words, and one more. */

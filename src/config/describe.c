@@ -118,6 +118,26 @@ static void describe_influxdb(const struct kx_sink_config *sink, struct kx_buf *
         kx_buf_text(out, ", TLS UNVERIFIED");
 }
 
+static void describe_mqtt(const struct kx_sink_config *sink, struct kx_buf *out)
+{
+    const struct kx_mqtt_config *mqtt = &sink->mqtt;
+    kx_buf_text(out, "mqtt, broker ");
+    append_safe(out, mqtt->url);
+    if (mqtt->port > 0)
+        kx_buf_printf(out, ", port %u", (unsigned)mqtt->port);
+    kx_buf_printf(out, ", QoS %u", (unsigned)mqtt->qos);
+    if (mqtt->username != NULL) {
+        kx_buf_text(out, ", user ");
+        append_safe(out, mqtt->username);
+    }
+    if (kx_secret_is_set(&mqtt->password))
+        append_secret(out, ", password", &mqtt->password);
+    if (mqtt->presence.macs.count > 0)
+        kx_buf_printf(out, ", presence of %zu MACs", mqtt->presence.macs.count);
+    if (sink->tls.insecure)
+        kx_buf_text(out, ", TLS UNVERIFIED");
+}
+
 static void describe_letters(const struct kx_dead_letter_config *letters, struct kx_buf *out)
 {
     if (!letters->on) {
@@ -181,6 +201,9 @@ static void describe_sink(const struct kx_sink_config *sink, struct kx_buf *out)
         break;
     case KX_SINK_INFLUXDB:
         describe_influxdb(sink, out);
+        break;
+    case KX_SINK_MQTT:
+        describe_mqtt(sink, out);
         break;
     case KX_SINK_TYPES:
         break;

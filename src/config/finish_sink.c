@@ -1,6 +1,7 @@
 /* Pairs of values of one kind of sink; the contract stands in the header. */
 #include "config/finish_sink.h"
 
+#include "config/broker.h"
 #include "config/url.h"
 #include <string.h>
 #include <strings.h>
@@ -105,6 +106,41 @@ check_influxdb(struct kx_config *config, const struct kx_sink_config *sink, stru
                                    sink->name, influxdb->precision == KX_INFLUX_S ? "s" : "ms"))
         return no_memory(err);
     return check_https(config, sink, influxdb->url, err);
+    return check_https(config, sink, influxdb->url, err);
+}
+
+static enum kx_code
+check_mqtt(struct kx_config *config, struct kx_sink_config *sink, struct kx_error *err)
+{
+    const struct kx_mqtt_config *mqtt = &sink->mqtt;
+    struct kx_url url;
+    if (mqtt->url == NULL)
+        return kx_error_set(err, KX_ERR_CONFIG, 0,
+                            "sink %s: where is the broker? give url (--mqtt-host, MQTT_HOST)",
+                            sink->name);
+    enum kx_code code = kx_broker_parse(mqtt->url, &url, err);
+    if (code != KX_OK)
+        return code;
+    if (mqtt->port > 0 && url.port_given && url.port != mqtt->port)
+        return kx_error_set(err, KX_ERR_CONFIG, 0,
+                            "sink %s: the url says port %u and port says %u: keep one of them",
+                            sink->name, (unsigned)url.port, (unsigned)mqtt->port);
+    if (mqtt->payload == KX_MQTT_BATCH && mqtt->topic != NULL)
+        return kx_error_set(err, KX_ERR_CONFIG, 0,
+                            "sink %s: topic is of a device, and payload: batch goes to "
+                            "{prefix}/batch: leave out one of them",
+                            sink->name);
+    /* Only the delta that is told per field knows what changed. */
+    if (mqtt->payload == KX_MQTT_DELTA && sink->delta.mode == KX_DELTA_CHANGED)
+        sink->delta.mode = KX_DELTA_FIELDS;
+    /* The password itself is settled later, and a user has one. */
+    if (mqtt->username != NULL && !url.tls && !kx_url_is_loopback(&url) &&
+        !kx_strings_addf(&config->warnings,
+                         "sink %s: name and password go to %s in plain text; use mqtts:// if the "
+                         "broker can",
+                         sink->name, url.host))
+        return no_memory(err);
+    return check_tls(config, sink, url.tls, "mqtts: write url: mqtts://...", err);
 }
 
 enum kx_code
@@ -117,6 +153,8 @@ kx_finish_sink(struct kx_config *config, struct kx_sink_config *sink, struct kx_
         return check_webhook(config, sink, err);
     case KX_SINK_SOCKET:
         return check_socket(config, sink, err);
+    case KX_SINK_MQTT:
+        return check_mqtt(config, sink, err);
     case KX_SINK_CONSOLE:
     case KX_SINK_SQLITE:
     case KX_SINK_POSTGRES:

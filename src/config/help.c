@@ -27,6 +27,7 @@ static const char *const group_titles[KX_GROUPS] = {
     [KX_GROUP_WEBHOOK] = "The webhook sink:",
     [KX_GROUP_INFLUXDB] = "The influxdb sink:",
     [KX_GROUP_POSTGRES] = "The postgres sink:",
+    [KX_GROUP_MQTT] = "The mqtt sink:",
     [KX_GROUP_REPLAY] = "Capture and replay:",
     [KX_GROUP_LIMITS] = "Batches and memory:",
     [KX_GROUP_PROGRAM] = "The program:",
@@ -129,7 +130,6 @@ enum kx_code kx_help_create(struct kx_help **ret_help, struct kx_error *err)
             .name = option->flag,
             .key = option->letter != 0 ? option->letter : KX_HELP_KEY_FIRST + (int)i,
             .arg = option->arg,
-            .flags = option->kind == KX_OPTION_NOT_BUILT ? OPTION_HIDDEN : 0,
             .doc = help->docs[i],
             .group = (int)option->group + 1,
         };
@@ -176,8 +176,6 @@ void kx_help_markdown(FILE *out)
           out);
     for (size_t i = 0; i < kx_option_count(); i++) {
         const struct kx_option *option = kx_option_at(i);
-        if (option->kind == KX_OPTION_NOT_BUILT)
-            continue;
         fputc('|', out);
         print_code(out, "", kx_option_path_words(option, words));
         print_code(out, "--", option->flag);

@@ -1,6 +1,5 @@
 /*
- * The kinds of sinks. A kind that is not built yet is one name here and its flags in the option
- * table: to build it in is to fill its row.
+ * The kinds of sinks: data, and how to find a row.
  */
 #include "config/kinds.h"
 
@@ -12,17 +11,15 @@
 enum { NAMES_MAX = 128 };
 
 static const struct kx_sink_kind sink_kinds[] = {
-    {"console", true, KX_SINK_CONSOLE, KX_SCOPE_CONSOLE, KX_SCOPES, "100", "256KiB", "100ms",
-     "10m"},
-    {"sqlite", true, KX_SINK_SQLITE, KX_SCOPE_SQLITE, KX_SCOPE_TABLES, "1000", "1MiB", "1s", "any"},
-    {"postgres", true, KX_SINK_POSTGRES, KX_SCOPE_POSTGRES, KX_SCOPE_TABLES, "1000", "1MiB", "1s",
+    {"console", KX_SINK_CONSOLE, KX_SCOPE_CONSOLE, KX_SCOPES, "100", "256KiB", "100ms", "10m"},
+    {"sqlite", KX_SINK_SQLITE, KX_SCOPE_SQLITE, KX_SCOPE_TABLES, "1000", "1MiB", "1s", "any"},
+    {"postgres", KX_SINK_POSTGRES, KX_SCOPE_POSTGRES, KX_SCOPE_TABLES, "1000", "1MiB", "1s", "any"},
+    {"influxdb", KX_SINK_INFLUXDB, KX_SCOPE_INFLUXDB, KX_SCOPE_TRANSPORT, "5000", "1MiB", "1s",
      "any"},
-    {"influxdb", true, KX_SINK_INFLUXDB, KX_SCOPE_INFLUXDB, KX_SCOPE_TRANSPORT, "5000", "1MiB",
-     "1s", "any"},
-    {.name = "mqtt"},
-    {"webhook", true, KX_SINK_WEBHOOK, KX_SCOPE_WEBHOOK, KX_SCOPE_TRANSPORT, "100", "256KiB", "1s",
+    {"mqtt", KX_SINK_MQTT, KX_SCOPE_MQTT, KX_SCOPE_TRANSPORT, "100", "256KiB", "100ms", "10m"},
+    {"webhook", KX_SINK_WEBHOOK, KX_SCOPE_WEBHOOK, KX_SCOPE_TRANSPORT, "100", "256KiB", "1s",
      "10m"},
-    {"socket", true, KX_SINK_SOCKET, KX_SCOPE_SOCKET, KX_SCOPE_TRANSPORT, "100", "256KiB", "100ms",
+    {"socket", KX_SINK_SOCKET, KX_SCOPE_SOCKET, KX_SCOPE_TRANSPORT, "100", "256KiB", "100ms",
      "10m"},
 };
 enum { SINK_KINDS = sizeof sink_kinds / sizeof sink_kinds[0] };
@@ -41,20 +38,20 @@ const struct kx_sink_kind *kx_sink_kind_at(size_t i)
 const struct kx_sink_kind *kx_sink_kind_of(enum kx_sink_type type)
 {
     for (size_t i = 0; i < kx_sink_kind_count(); i++)
-        if (kx_sink_kind_at(i)->built && kx_sink_kind_at(i)->type == type)
+        if (kx_sink_kind_at(i)->type == type)
             return kx_sink_kind_at(i);
     return NULL;
 }
 
 bool kx_sink_kind_has(const struct kx_sink_kind *kind, enum kx_scope scope)
 {
-    while (kind->built && kind->scope != scope && kind->shared != scope) {
+    while (kind->scope != scope && kind->shared != scope) {
         const struct kx_option *parent = kx_option_parent(scope);
         if (parent == NULL)
             return false;
         scope = parent->scope;
     }
-    return kind->built;
+    return true;
 }
 
 const struct kx_sink_kind *kx_sink_kind_of_scope(enum kx_scope scope)
@@ -71,7 +68,7 @@ size_t kx_sink_scopes(enum kx_scope ret_scopes[KX_SCOPES])
     size_t count = 0;
     for (size_t i = 0; i < SINK_KINDS; i++) {
         const enum kx_scope scopes[] = {sink_kinds[i].shared, sink_kinds[i].scope};
-        for (size_t k = 0; k < 2 && sink_kinds[i].built; k++)
+        for (size_t k = 0; k < 2; k++)
             if (!taken[scopes[k]]) {
                 taken[scopes[k]] = true;
                 ret_scopes[count++] = scopes[k];
@@ -87,43 +84,32 @@ const char *kx_sink_type_name(enum kx_sink_type type)
 }
 
 /* "console, sqlite" */
-static const char *built_sinks(char out[NAMES_MAX])
+static const char *all_sinks(char out[NAMES_MAX])
 {
     size_t length = 0;
     out[0] = '\0';
     for (size_t i = 0; i < SINK_KINDS && length < NAMES_MAX; i++)
-        if (sink_kinds[i].built)
-            length += (size_t)snprintf(out + length, NAMES_MAX - length, "%s%s",
-                                       length > 0 ? ", " : "", sink_kinds[i].name);
+        length += (size_t)snprintf(out + length, NAMES_MAX - length, "%s%s", length > 0 ? ", " : "",
+                                   sink_kinds[i].name);
     return out;
-}
-
-enum kx_code kx_sink_kind_missing(const char *name, struct kx_error *err)
-{
-    char built[NAMES_MAX];
-    return kx_error_set(err, KX_ERR_CONFIG, 0,
-                        "the %s sink is not built in yet in " KX_VERSION "; sinks: %s", name,
-                        built_sinks(built));
 }
 
 enum kx_code
 kx_sink_kind_find(const char *name, const struct kx_sink_kind **ret_kind, struct kx_error *err)
 {
     struct kx_suggest suggest = {.word = name};
-    char built[NAMES_MAX];
+    char all[NAMES_MAX];
     char near[KX_SUGGEST_TEXT_MAX];
     for (size_t i = 0; i < kx_sink_kind_count(); i++) {
         const struct kx_sink_kind *kind = kx_sink_kind_at(i);
         kx_suggest_offer(&suggest, kind->name);
         if (strcasecmp(kind->name, name) != 0)
             continue;
-        if (!kind->built)
-            return kx_sink_kind_missing(kind->name, err);
         *ret_kind = kind;
         return KX_OK;
     }
     return kx_error_set(err, KX_ERR_CONFIG, 0, "'%s' is no sink%s (sinks: %s)", name,
-                        kx_suggest_text(&suggest, "", near), built_sinks(built));
+                        kx_suggest_text(&suggest, "", near), all_sinks(all));
 }
 
 const char *kx_sink_kind_batch(const struct kx_sink_kind *kind, const struct kx_option *option)

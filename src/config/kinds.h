@@ -1,6 +1,5 @@
 /*
- * The kinds of sinks: their names, their own keys, their default batch; and the names of those that
- * are still to come.
+ * The kinds of sinks: their names, their own keys, their default batch.
  *
  * Constant data, owns nothing, any thread.
  */
@@ -11,7 +10,6 @@
 
 struct kx_sink_kind {
     const char *name;
-    bool built;
     enum kx_sink_type type;
     enum kx_scope scope;                    /* its own keys */
     enum kx_scope shared;                   /* those of several kinds; KX_SCOPES = none */
@@ -22,11 +20,9 @@ struct kx_sink_kind {
 size_t kx_sink_kind_count(void);
 const struct kx_sink_kind *kx_sink_kind_at(size_t i);
 const struct kx_sink_kind *kx_sink_kind_of(enum kx_sink_type type);
-/* The kind by its name, in any case. KX_ERR_CONFIG: unknown, or not built in yet. */
+/* The kind by its name, in any case. KX_ERR_CONFIG: unknown. */
 enum kx_code
 kx_sink_kind_find(const char *name, const struct kx_sink_kind **ret_kind, struct kx_error *err);
-/* "the postgres sink is not built in yet in 0.1.0; sinks: console, sqlite" */
-enum kx_code kx_sink_kind_missing(const char *name, struct kx_error *err);
 /* Whether a scope holds keys of that kind, or a section among them. */
 bool kx_sink_kind_has(const struct kx_sink_kind *kind, enum kx_scope scope);
 /* The first kind that has the scope; NULL = none, it is not about kinds. */

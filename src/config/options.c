@@ -76,9 +76,8 @@ static void append_kinds(struct kx_buf *text, const struct kx_option *option)
         return;
     for (size_t i = 0; i < kx_sink_kind_count(); i++) {
         const struct kx_sink_kind *kind = kx_sink_kind_at(i);
-        if (kind->built)
-            kx_buf_printf(text, "%s%s %s", text->length > 0 ? ", " : "", kind->name,
-                          age ? kind->max_age : kx_sink_kind_batch(kind, option));
+        kx_buf_printf(text, "%s%s %s", text->length > 0 ? ", " : "", kind->name,
+                      age ? kind->max_age : kx_sink_kind_batch(kind, option));
     }
 }
 

@@ -37,10 +37,12 @@ enum kx_scope {
     KX_SCOPE_SINK_TLS,  /* struct kx_tls_config */
     KX_SCOPE_CONSOLE,   /* one kind's own */
     KX_SCOPE_SQLITE,
-    KX_SCOPE_SOCKET,
-    KX_SCOPE_WEBHOOK,
-    KX_SCOPE_INFLUXDB,
     KX_SCOPE_POSTGRES,
+    KX_SCOPE_INFLUXDB,
+    KX_SCOPE_MQTT,
+    KX_SCOPE_PRESENCE,
+    KX_SCOPE_WEBHOOK,
+    KX_SCOPE_SOCKET,
     KX_SCOPE_BATCH,
     KX_SCOPE_FILTER,
     KX_SCOPE_GEOFENCE,
@@ -69,7 +71,6 @@ enum kx_option_kind {
     KX_OPTION_SECRET_FILE, /* struct kx_secret: the file that it is in */
     KX_OPTION_SECTION,     /* a mapping of its own, scope `child` */
     KX_OPTION_ITEMS,       /* a list of mappings, scope `child` */
-    KX_OPTION_NOT_BUILT,   /* belongs to a sink that this version does not have */
 };
 
 /* What a changed value takes to be heeded. A section's holds for what is in it. */
@@ -85,10 +86,11 @@ enum kx_option_group {
     KX_GROUP_EXPORT,
     KX_GROUP_TABLES,
     KX_GROUP_SQLITE,
-    KX_GROUP_SOCKET,
-    KX_GROUP_WEBHOOK,
-    KX_GROUP_INFLUXDB,
     KX_GROUP_POSTGRES,
+    KX_GROUP_INFLUXDB,
+    KX_GROUP_MQTT,
+    KX_GROUP_WEBHOOK,
+    KX_GROUP_SOCKET,
     KX_GROUP_REPLAY, /* and capture */
     KX_GROUP_LIMITS,
     KX_GROUP_PROGRAM,
@@ -120,7 +122,6 @@ struct kx_option {
     bool shorthand;     /* SECTION: `key: true` sets a bool at its beginning */
     bool lenient;       /* a flag of the script: useless = a warning, not an error */
     const char *better; /* SECRET: the flag to use instead of this one */
-    const char *sink;   /* NOT_BUILT: the sink it is for */
     /* Checks, or makes canonical, the stored value; NULL = nothing to check. */
     enum kx_code (*check)(void *field, struct kx_error *err);
 };

@@ -77,8 +77,6 @@ static bool same(const struct kx_option *option, void *a, void *b)
         return option->child != KX_SCOPE_EXTRA || same_extra(left, right);
     case KX_OPTION_SECTION: /* its rows are compared by themselves */
         return !option->shorthand || memcmp(left, right, sizeof(bool)) == 0;
-    case KX_OPTION_NOT_BUILT:
-        return true;
     default:
         return memcmp(left, right, option->width) == 0;
     }
@@ -143,7 +141,6 @@ static bool copy(const struct kx_option *option, void *to, void *from)
         return true;
     case KX_OPTION_SECRET_FILE: /* the same member as the secret's */
     case KX_OPTION_ITEMS:
-    case KX_OPTION_NOT_BUILT:
         return true;
     default:
         memcpy(member, value, option->width);

@@ -3,8 +3,8 @@
  */
 #include "config/table.h"
 
-const char *const kx_sink_types[] = {"console", "sqlite", "postgres", "influxdb",
-                                     "webhook", "socket", NULL};
+const char *const kx_sink_types[] = {"console", "sqlite",  "postgres", "influxdb",
+                                     "mqtt",    "webhook", "socket",   NULL};
 
 static const struct kx_option_rows *const groups[] = {
     &kx_rows_program,

@@ -42,13 +42,9 @@ extern const char *const kx_sink_types[];
 #define IN_DEAD_LETTER(member) MEMBER(struct kx_dead_letter_config, member)
 #define IN_HISTORY(member) MEMBER(struct kx_history_config, member)
 #define IN_RETENTION(member) MEMBER(struct kx_retention_config, member)
+#define IN_PRESENCE(member) MEMBER(struct kx_presence_config, member)
 #define MEMBER(type, member)                                                                       \
     .offset = offsetof(type, member), .width = sizeof(((type *)NULL)->member)
-/* A flag of a sink that this version does not have: users get its name, not "unknown flag". */
-#define NOT_BUILT(name, sink_name)                                                                 \
-    .flag = (name), .arg = "VALUE", .kind = KX_OPTION_NOT_BUILT, .sink = (sink_name),              \
-    .group = KX_GROUP_EXPORT, .help = "of a sink that is not built in yet"
-
 #define MS KX_NS_PER_MS
 #define SECOND KX_NS_PER_S
 #define HOUR (3600 * KX_NS_PER_S)

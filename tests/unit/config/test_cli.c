@@ -138,8 +138,6 @@ static void refusals(void **state)
         {"--sink db", "--sink is not for 'run': leave it out"},
         {"login --once", "--once is not for 'login': leave it out"},
         {"--key-file f", "--key-file is not for 'run': leave it out"},
-        {"--mqtt-host=h", "--mqtt-host: the mqtt sink is not built in yet in " KX_VERSION
-                          "; sinks: console, sqlite, postgres, influxdb, webhook, socket"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct words words;
@@ -185,7 +183,7 @@ static void help_holds_every_flag(void **state)
             continue;
         snprintf(text, sizeof text, "--%s%s%s", option->flag, option->arg == NULL ? "" : "=",
                  option->arg == NULL ? "" : option->arg);
-        if ((strstr(help, text) != NULL) == (option->kind == KX_OPTION_NOT_BUILT))
+        if (strstr(help, text) == NULL)
             fail_msg("%s", text);
         if (option->env != NULL) {
             snprintf(text, sizeof text, "[%s]", option->env);

@@ -51,7 +51,7 @@ static void rows_are_whole(void **state)
             assert_non_null(option->flag);
         if (option->kind == KX_OPTION_SECTION || option->kind == KX_OPTION_ITEMS)
             assert_ptr_equal(kx_option_parent(option->child), option);
-        else if (option->kind != KX_OPTION_NOT_BUILT && option->width == 0)
+        else if (option->width == 0)
             fail_msg("%s has no member", name);
         if (option->kind == KX_OPTION_CHOICE)
             assert_non_null(option->choices);
@@ -138,6 +138,7 @@ static void sink_defaults_are_as_designed(void **state)
         [KX_SINK_SQLITE] = {1000, 1 << 20, 1000000000},
         [KX_SINK_POSTGRES] = {1000, 1 << 20, 1000000000},
         [KX_SINK_INFLUXDB] = {5000, 1 << 20, 1000000000},
+        [KX_SINK_MQTT] = {100, 256 << 10, 100000000},
         [KX_SINK_WEBHOOK] = {100, 256 << 10, 1000000000},
         [KX_SINK_SOCKET] = {100, 256 << 10, 100000000},
     };
@@ -170,14 +171,11 @@ static void sink_defaults_are_as_designed(void **state)
     assert_ptr_equal(kx_sink_kind_of_scope(KX_SCOPE_HISTORY), kx_sink_kind_of(KX_SINK_SQLITE));
     assert_null(kx_sink_kind_of_scope(KX_SCOPE_BATCH));
     assert_int_equal(kx_sink_kind_find("SQLite", &kind, &err), KX_OK);
-    assert_int_equal(kx_sink_kind_find("mqtt", &kind, &err), KX_ERR_CONFIG);
-    assert_string_equal(err.text, "the mqtt sink is not built in yet in " KX_VERSION
-                                  "; sinks: console, sqlite, postgres, influxdb, webhook, socket");
     assert_int_equal(kx_sink_kind_find("sqlit", &kind, &err), KX_ERR_CONFIG);
     assert_string_equal(
         err.text,
         "'sqlit' is no sink, did you mean 'sqlite'? (sinks: console, sqlite, postgres, influxdb, "
-        "webhook, socket)");
+        "mqtt, webhook, socket)");
 }
 
 /* Each number of the table: its least and most are taken, what lies beyond is refused. */
@@ -460,7 +458,8 @@ static void words_about_rows(void **state)
         {KX_SCOPE_SOURCE, "rate", "5s", "1s to 1h in steps of 1s", "sources[].rate"},
         {KX_SCOPE_TLS, "insecure", "false", "true, false", "sources[].tls.insecure"},
         {KX_SCOPE_BATCH, "records",
-         "console 100, sqlite 1000, postgres 1000, influxdb 5000, webhook 100, socket 100",
+         "console 100, sqlite 1000, postgres 1000, influxdb 5000, mqtt 100, webhook 100, socket "
+         "100",
          "1 to 100000", "sinks[].batch.records"},
         {KX_SCOPE_SQLITE, "path", "kismet.db", "", "sinks[].path (sqlite)"},
         {KX_SCOPE_HISTORY, "retention", "30d", "1h to 3650d, or forever",
@@ -522,8 +521,6 @@ static void documentation_is_the_table(void **state)
         const struct kx_option *option = kx_option_at(i);
         char cell[KX_OPTION_WORDS_MAX + 8];
         char path[KX_OPTION_WORDS_MAX];
-        if (option->kind == KX_OPTION_NOT_BUILT)
-            continue;
         if (option->flag != NULL) {
             snprintf(cell, sizeof cell, "| `--%s` |", option->flag);
             assert_non_null(strstr(printed, cell));
@@ -533,7 +530,6 @@ static void documentation_is_the_table(void **state)
             assert_non_null(strstr(printed, cell));
         }
     }
-    assert_null(strstr(printed, "mqtt"));
 
     FILE *file = fopen(KX_TESTS_DIR "/../docs/options.md", "r");
     if (file == NULL)
