@@ -11,6 +11,12 @@ static enum kx_code no_memory(struct kx_error *err)
     return kx_error_set(err, KX_ERR_NOMEM, 0, "no memory for a warning");
 }
 
+/* Whose mistake a value is that nobody gave: the command line's, when the sink came from there. */
+static enum kx_code blame(const struct kx_sink_config *sink)
+{
+    return sink->line == 0 ? KX_ERR_USAGE : KX_ERR_CONFIG;
+}
+
 /* spoken: whether TLS is, by what `instead` says. */
 static enum kx_code check_tls(struct kx_config *config,
                               const struct kx_sink_config *sink,
@@ -85,7 +91,7 @@ check_influxdb(struct kx_config *config, const struct kx_sink_config *sink, stru
 {
     const struct kx_influxdb_config *influxdb = &sink->influxdb;
     if (influxdb->bucket == NULL)
-        return kx_error_set(err, KX_ERR_CONFIG, 0,
+        return kx_error_set(err, blame(sink), 0,
                             "sink %s: into which bucket? give bucket (--influx-bucket, "
                             "INFLUX_BUCKET); with api v1 or v3 it is the database",
                             sink->name);
@@ -115,7 +121,7 @@ check_mqtt(struct kx_config *config, struct kx_sink_config *sink, struct kx_erro
     const struct kx_mqtt_config *mqtt = &sink->mqtt;
     struct kx_url url;
     if (mqtt->url == NULL)
-        return kx_error_set(err, KX_ERR_CONFIG, 0,
+        return kx_error_set(err, blame(sink), 0,
                             "sink %s: where is the broker? give url (--mqtt-host, MQTT_HOST)",
                             sink->name);
     enum kx_code code = kx_broker_parse(mqtt->url, &url, err);

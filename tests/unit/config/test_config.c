@@ -686,11 +686,11 @@ static void refuses_lines(void **state)
     assert_int_equal(strncmp(loaded.err.text, "UPDATE_RATE in the environment: 'soon' is no", 44),
                      0);
     clean(NULL);
-    setenv("EXPORT_TYPE", "socket", 1);
+    setenv("EXPORT_TYPE", "sockets", 1);
     loaded = load(NULL, "");
     assert_int_equal(loaded.code, KX_ERR_CONFIG);
     assert_int_equal(
-        strncmp(loaded.err.text, "EXPORT_TYPE in the environment: the socket sink", 47), 0);
+        strncmp(loaded.err.text, "EXPORT_TYPE in the environment: 'sockets' is no sink", 52), 0);
     clean(NULL);
     setenv("KISMET_HOST", "ws://pi", 1);
     loaded = load(NULL, "");
