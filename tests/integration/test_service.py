@@ -16,8 +16,10 @@ import time
 
 import pytest
 
+from campaign import configure, source
 from frozen import Frozen
 from harness import BUILD, ROOT, Exporter, Sim, wait_for
+from httpstub import Answer, Stub
 from ports import Port
 
 UNITS = sorted((ROOT / "deploy" / "systemd").glob("*.service"))
@@ -218,3 +220,49 @@ def test_a_file_gets_the_log(started, tmp_path):
     exporter = started(Exporter, *sqlite(sim, tmp_path))
     exporter.streaming()
     assert "\x1b[" not in exporter.stderr()
+
+
+RFC3339 = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_debug_shows_states_batches_and_retries_with_times(started, tmp_path, form):
+    """Each change of a state, of a source that is lost and a sink that is refused, and each try."""
+    sim = started(Sim, "--devices", "30", "--change", "100")
+    stub = started(lambda _directory: Stub())
+    stub.script(Answer(503, "busy"), Answer(401, "who are you"))
+    sinks = [{"name": "lake", "type": "influxdb", "url": stub.url, "token": "x", "org": "o", "bucket": "b"}]
+    exporter = started(
+        Exporter,
+        *("--config", configure(tmp_path, [source(sim.url, "attic")], sinks=sinks)),
+        *("--log-level", "debug", "--log-format", form, "--stats-listen", "off"),
+    )
+
+    def lines(level, component):
+        found = []
+        for line in exporter.stderr().splitlines():
+            if form == "json":
+                said = json.loads(line)
+                parts = said["time"], said["level"], said["component"], said["message"]
+            else:
+                parts = re.match(r"(\S+) (\w+) (.*?): (.*)$", line).groups()
+            assert re.match(RFC3339, parts[0]), line
+            if parts[1:3] == (level, component):
+                found.append(parts[3])
+        return found
+
+    def said(component, pattern):
+        return any(re.search(pattern, line) for line in lines("debug", component))
+
+    wait_for(lambda: said("source attic", r"^state streaming, after \d+\.\d{3} s of connecting$"), what="streaming")
+    retried = r"^batch \d+: \d+ records to be tried again in \d+\.\d ms, 0 delivered, .* next try in \d+\.\d s: .*503"
+    wait_for(lambda: said("sink lake", retried), what="a retry with its times")
+    wait_for(lambda: said("sink lake", r"^state retrying, after \d+\.\d{3} s of starting$"), what="retrying")
+    wait_for(lambda: said("sink lake", r"^batch \d+: \d+ records held in .*401"), 40, "a hold")
+    wait_for(lambda: said("sink lake", r"^state held, after \d+\.\d{3} s of retrying$"), what="held")
+    exporter.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: said("sink lake", r"^state ok, after .* of held$"), what="ok")
+    wait_for(lambda: said("sink lake", r"^batch \d+: \d+ records sent in \d+\.\d ms, \d+ delivered"), what="a batch")
+    sim.kill()
+    wait_for(lambda: said("source attic", r"^state backing_off, after .* of streaming$"), what="lost")
+    assert exporter.stop() == 0
