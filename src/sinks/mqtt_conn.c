@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,10 +14,12 @@
 #include <unistd.h>
 
 enum {
-    INFLIGHT_MAX = 1000, /* paho looks through lists of that length for each message */
-    ARRIVED_COUNT = 8,   /* incoming messages kept: our own echo, and Home Assistant's word */
+    INFLIGHT_MAX =
+        64, /* paho looks through lists of that length for each message: more is slower */
+    ARRIVED_COUNT = 8, /* incoming messages kept: our own echo, and Home Assistant's word */
     CONNECT_S = 10,
     POLL_MS_MAX = 1000,
+    YIELDS = 2, /* paho's threads need the processor to get on; that often saves the sleep */
     RECEIVE_MAX_UNSAID = 65535, /* MQTT 5, 3.2.2.3.3 */
 };
 
@@ -539,9 +542,15 @@ kx_mqtt_conn_wait(struct kx_mqtt_conn *conn, uint32_t want, uint64_t deadline_ns
 {
     struct pollfd fds[] = {{.fd = conn->wake_fd, .events = POLLIN},
                            {.fd = stop_fd, .events = POLLIN}};
-    for (;;) {
+    for (unsigned yields = 0;;) {
         pthread_mutex_lock(&conn->mutex);
         bool there = ready(conn, want);
+        if (!there && yields < YIELDS) {
+            pthread_mutex_unlock(&conn->mutex);
+            yields++;
+            sched_yield();
+            continue;
+        }
         conn->sleeps = !there;
         conn->want = want;
         pthread_mutex_unlock(&conn->mutex);
