@@ -76,6 +76,10 @@ def test_live_rates_and_the_held_sink(started, tmp_path, browser):
     delivered = "document.querySelector('#ledger tbody').rows[1].cells[1].textContent"
     first = number(page.value(delivered))
     wait_for(lambda: number(page.value(delivered)) > first, 40, "it is refreshed")
+    # What one that is well has to say stands with it: that it polls, that nothing has come yet.
+    page.value("status.sources[0].text = 'connected, but nothing has come'; show()")
+    assert "but nothing has come" in page.value(f"{strip('attic')}.textContent")
+    assert "but nothing has come" not in page.value("document.querySelector('#todo').textContent")
     # The pointer over a chart reads the same moment in all of them.
     page.value(
         f"{strip('attic')}.querySelector('svg[role=img]').dispatchEvent(new PointerEvent("
