@@ -75,10 +75,11 @@ class Line:
         return now - self.seen[1] > 0.5
 
     def restart(self, chance):
-        """At some moment of its work; then it works again."""
+        """At some moment of its work, often within a batch; then it works again. Batches end now and
+        then, or else the exporter would come back later each time."""
         sig = chance.choice((signal.SIGTERM, signal.SIGKILL))
         self.killed += sig == signal.SIGKILL
-        size = len(self.uids) + chance.randrange(1, 12)
+        size = len(self.uids) + chance.randrange(1, 60)
         wait_for(lambda: len(self.uids) >= size, RECOVERY_S, "more events", every=0.003)
         self.broker.restart(sig)
         size = len(self.uids)
