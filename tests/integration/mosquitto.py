@@ -65,8 +65,10 @@ class Broker:
             self.process.process.send_signal(sig)
             self.process.wait()
 
-    def restart(self, sig=signal.SIGTERM):
+    def restart(self, sig=signal.SIGTERM, down_s=0):
+        """down_s: that long nobody listens there."""
         self.stop(sig)
+        time.sleep(down_s)
         self.start()
 
     def log(self):
