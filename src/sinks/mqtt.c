@@ -295,8 +295,11 @@ send_some(struct mqtt_sink *sink, struct kx_mqtt_flight *now, struct kx_mqtt_fli
             sending = send_one(sink, next, next->batch.end);
         while (sending == SENDING_WENT);
     out = kx_mqtt_conn_out(sink->session.conn);
-    if (sending == SENDING_FULL) /* half a window at a time: fewer wake-ups, and never empty */
-        return out > 1 ? out / 2 : 1;
+    /* One at a time: what is sent then carries our TCP's acknowledgement. Waiting for several, we
+     * say nothing, and a broker with Nagle's algorithm (mosquitto by default) holds the next PUBACK
+     * back until our delayed acknowledgement, 40 ms later. */
+    if (sending == SENDING_FULL)
+        return 1;
     return now->out_count < out ? now->out_count : out;
 }
 
