@@ -10,11 +10,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 from kxbench.lab import CAPTURE, ROOT, Lab, last_json, median
 
 TARGETS = ("bench_ingest", "bench_json", "bench_sqlite")
-ROUNDS = 7
 TOLERATED = 0.10  # a smaller loss is not told apart from noise
 
 
@@ -25,14 +25,15 @@ def build(lab, source, directory, definitions=""):
     commands = (
         ["cmake", "-S", source, "-B", directory, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release",
          "-DKX_TESTS=OFF", f"-DCMAKE_CXX_FLAGS={definitions}"],
-        ["cmake", "--build", directory, "--target", *TARGETS],
+        ["cmake", "--build", directory, "-j1", "--target", *TARGETS],
     )
     with open(log, "w") as out:
         for command in commands:
             done = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=out, stderr=out)
             try:
                 while done.poll() is None:
-                    lab.sleep(f"building {directory.name}", 1)
+                    lab.progress.tick(f"building {directory.name}")
+                    time.sleep(0.2)
             finally:
                 if done.poll() is None:
                     done.kill()
@@ -104,8 +105,8 @@ def run(given):
         else:
             second = resolve(lab, given.operands[1], "b", work)
         ratios = {title: ([], []) for title, _ in MEASURES}
-        for turn in range(ROUNDS):
-            lab.progress.line(f"round {turn + 1} of {ROUNDS}")
+        for turn in range(given.rounds):
+            lab.progress.line(f"round {turn + 1} of {given.rounds}")
             for which in (0, 1) if turn % 2 == 0 else (1, 0):
                 lab.build = (first, second)[which]
                 for title, measure in MEASURES:

@@ -106,10 +106,12 @@ class Lab:
             raise KeyboardInterrupt
 
         signal.signal(signal.SIGTERM, end)
+        signal.signal(signal.SIGINT, end)  # a shell may have had it ignored
         return self
 
     def __exit__(self, *_):
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the end is not to be ended
+        for number in (signal.SIGINT, signal.SIGTERM):  # the end is not to be ended
+            signal.signal(number, signal.SIG_IGN)
         while self.started:
             self.end(self.started[-1])
         self.temporary.cleanup()
