@@ -19,13 +19,6 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 CAPTURE = ROOT / "tests" / "captures" / "neighbourhood-fields.ndjson.zst"
 TICKS = os.sysconf("SC_CLK_TCK")
 
-# What `cmake --build` must have made.
-TARGETS = (
-    "kismet-export kismet-sim kx-blast bench_ingest bench_latency bench_json bench_postgres"
-    " bench_sqlite bench_mqtt bench_influxdb floor_mqtt"
-).split()
-
-
 def use(build):
     """To be called once, before anything of tests/integration is imported."""
     os.environ["KX_BUILD"] = str(build)
@@ -181,7 +174,7 @@ class Lab:
     def sleep(self, what, seconds):
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
-            self.progress.tick(f"{what}, {left:.0f} s to go")
+            self.progress.tick(f"{what}, {left:.0f} s to go" if seconds > 10 else what)
             time.sleep(min(1, left))
 
 

@@ -79,7 +79,7 @@ def run(given):
             samples.append((now, resident))
             descriptors.append(fds)
             lines.append(f"{now:4.0f}  {resident:12}  {fds:3}  {cpu_s(chain.pid):5.1f}  {restarted}")
-            lab.sleep(f"soak, {minutes * 60 - now:.0f} s to go, {resident} KiB, {fds} descriptors", SAMPLE_S)
+            lab.sleep(f"soak of {minutes:g} minutes, {now:.0f} s gone, {resident} KiB, {fds} descriptors", SAMPLE_S)
         used, took = cpu_s(chain.pid), time.monotonic() - begun
         totals = chain.finish()  # asserts that every account balances
     half = descriptors[len(descriptors) // 2 :]

@@ -71,7 +71,7 @@ def run(given):
     about["load_after"] = os.getloadavg()[0]
     text = report.table(about, [r.row() for r in results])
     print(text)
-    out = given.out or (ROOT / "bench" / "results" / "full" if size.full else given.build / "bench-quick")
+    out = given.out or (ROOT / "bench" / "results" / "full" if size.full else pathlib.Path(given.build) / "bench-quick")
     report.write(pathlib.Path(out), about, [r.row() for r in results], text)
     missed = [r.id for r in results if r.verdict() == "MISSED" or r.missing.startswith("failed")]
     return 1 if missed else 0
