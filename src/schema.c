@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "sinks/postgres_extras.h"
 #include "sinks/postgres_schema.h"
 #include <stdio.h>
 #include <string.h>
@@ -62,6 +63,7 @@ enum kx_code kx_schema_run(const struct kx_config *config, struct kx_error *err)
     enum kx_code code = find_sink(config, &sink, err);
     if (code != KX_OK)
         return code;
+    KX_ASSERT(sink != NULL); /* which gcc 12 does not see with -fsanitize=thread */
     const struct kx_postgres_target target = {.conninfo = kx_secret_reveal(&sink->postgres.conn),
                                               .password =
                                                   kx_secret_reveal(&sink->postgres.password),
@@ -73,7 +75,9 @@ enum kx_code kx_schema_run(const struct kx_config *config, struct kx_error *err)
     kx_buf_init(&out, 2 * KX_POSTGRES_PLAN_BYTES_MAX);
     put_head(&out, sink, &db);
     size_t head = out.length;
+    struct kx_postgres_extra_set extras;
     kx_postgres_schema_params_init(&params, sink, config);
+    params.extras = kx_postgres_extras_get(&extras, config, sink);
     enum kx_outcome outcome = kx_postgres_schema_print(&db, &params, &out, err);
     if (outcome == KX_SENT && out.length == head)
         kx_buf_printf(&out, "-- nothing: the tables are whole, of version %d\n",

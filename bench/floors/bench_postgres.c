@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 enum { DEVICES = 10000, RECORD_MAX = 1024, RUNS = 5, SQL_MAX = 8192, ROWS_BYTES_MAX = 16 << 20 };
-enum { BLOCK_BYTES = 65536, BY_ROW_DEVICES = 2000, WRITES_MAX = 4096 };
+enum { BLOCK_BYTES = 65536, BY_ROW_DEVICES = 500, WRITES_MAX = 4096 };
 
 static char *memory;
 static uint32_t offsets[DEVICES];
@@ -362,7 +362,8 @@ int main(int argc, char **argv)
         return 64;
     }
     static char name[] = "bench";
-    struct kx_config config = {.source_count = 1};
+    struct kx_source_config source = {.name = name};
+    struct kx_config config = {.sources = &source, .source_count = 1};
     struct kx_sink_config sink_config = {.name = name};
     struct kx_sink_env env = {.config = &config, .counters = kx_counters_create()};
     struct kx_error err;

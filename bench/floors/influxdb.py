@@ -2,7 +2,7 @@
 """Lines a second into VictoriaMetrics and InfluxDB 1.x: the sink against one curl process that posts
 the same batches, encoded before, over one connection; in turn (A B B A ...), each time into a fresh server.
 
-    bench/floors/influxdb.py BUILD [runs]
+    bench/floors/influxdb.py BUILD [runs [percent of the batches]]
 
 BUILD is a release build with the target bench_influxdb. Prints what goes to bench/results/influxdb.txt.
 """
@@ -94,7 +94,7 @@ class Fresh:
 
 
 def measure(kind, bench, directory, runs):
-    batches = BATCHES[kind]
+    batches = BATCHES[kind] * (int(sys.argv[3]) if len(sys.argv) > 3 else 100) // 100
     rates = {"curl": [], "sink": []}
     cpus = {"curl": [], "sink": [], "server": []}
     for run in range(runs):

@@ -1,12 +1,12 @@
 /*
- * The mqtt sink alone, against a broker: batches of 100 devices, one behind the other, as the engine
- * hands them over.
+ * The mqtt sink alone, against a broker: batches of 100 devices, one behind the other, as the
+ * engine hands them over.
  *
  *   bench_mqtt URL PROTOCOL(auto|5|3.1.1) MESSAGES
  * Prints messages a second and the bytes of a payload; the floor is bench/floors/floor_mqtt.c.
  */
-#include "base/clock.h"
 #include "../../tests/unit/sinks/records.h"
+#include "base/clock.h"
 #include "sinks/mqtt.h"
 #include <stdio.h>
 

@@ -295,9 +295,8 @@ send_some(struct mqtt_sink *sink, struct kx_mqtt_flight *now, struct kx_mqtt_fli
             sending = send_one(sink, next, next->batch.end);
         while (sending == SENDING_WENT);
     out = kx_mqtt_conn_out(sink->session.conn);
-    /* One at a time: what is sent then carries our TCP's acknowledgement. Waiting for several, we
-     * say nothing, and a broker with Nagle's algorithm (mosquitto by default) holds the next PUBACK
-     * back until our delayed acknowledgement, 40 ms later. */
+    /* One at a time: paho may sleep through the word that there is something to send, for a second,
+     * and only the next message wakes it. Bursts of half a window were a twentieth as fast. */
     if (sending == SENDING_FULL)
         return 1;
     return now->out_count < out ? now->out_count : out;

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,12 +14,13 @@
 #include <unistd.h>
 
 enum {
-    /* paho looks through lists of that length for each message: with 1,000 it is half as fast, and
-     * more than a few dozen on their way gain nothing. */
-    INFLIGHT_MAX = 128,
+    INFLIGHT_MAX =
+        64, /* paho looks through lists of that length for each message: more is slower */
     ARRIVED_COUNT = 8, /* incoming messages kept: our own echo, and Home Assistant's word */
     CONNECT_S = 10,
     POLL_MS_MAX = 1000,
+    NUDGE_MS = 10, /* then four times that, and so on */
+    YIELDS = 2,    /* paho's threads need the processor to get on; that often saves the sleep */
     RECEIVE_MAX_UNSAID = 65535, /* MQTT 5, 3.2.2.3.3 */
 };
 
@@ -536,14 +538,28 @@ static bool ready(struct kx_mqtt_conn *conn, uint32_t want)
            conn->status.state == KX_MQTT_LOST;
 }
 
+/* paho may have slept through the word that there is something to send, and sleeps for a second
+ * then. Any command wakes it; this one asks the broker for nothing. */
+static void nudge(struct kx_mqtt_conn *conn)
+{
+    MQTTAsync_unsubscribe(conn->client, "kismet-export/nudge", NULL);
+}
+
 enum kx_mqtt_wait
 kx_mqtt_conn_wait(struct kx_mqtt_conn *conn, uint32_t want, uint64_t deadline_ns, int stop_fd)
 {
     struct pollfd fds[] = {{.fd = conn->wake_fd, .events = POLLIN},
                            {.fd = stop_fd, .events = POLLIN}};
-    for (;;) {
+    int nudge_ms = NUDGE_MS;
+    for (unsigned yields = 0;;) {
         pthread_mutex_lock(&conn->mutex);
         bool there = ready(conn, want);
+        if (!there && yields < YIELDS) {
+            pthread_mutex_unlock(&conn->mutex);
+            yields++;
+            sched_yield();
+            continue;
+        }
         conn->sleeps = !there;
         conn->want = want;
         pthread_mutex_unlock(&conn->mutex);
@@ -552,7 +568,12 @@ kx_mqtt_conn_wait(struct kx_mqtt_conn *conn, uint32_t want, uint64_t deadline_ns
             return KX_MQTT_READY;
         if (deadline_ns != 0 && now_ns >= deadline_ns) /* a wake-up too many does no harm */
             return KX_MQTT_TIMEOUT;
-        poll(fds, 2, kx_clock_poll_ms(deadline_ns, now_ns, POLL_MS_MAX));
+        bool nudges = conn->out > 0 && conn->client != NULL && nudge_ms < POLL_MS_MAX;
+        int most_ms = nudges ? nudge_ms : POLL_MS_MAX;
+        if (poll(fds, 2, kx_clock_poll_ms(deadline_ns, now_ns, most_ms)) == 0 && nudges) {
+            nudge_ms *= 4;
+            nudge(conn);
+        }
         uint64_t count;
         if (fds[0].revents != 0 && read(conn->wake_fd, &count, sizeof count) < 0 && errno != EAGAIN)
             return KX_MQTT_TIMEOUT;

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "sinks/postgres_extras.h"
 #include "sinks/postgres_probe.h"
 #include "sinks/postgres_retention.h"
 #include "sinks/postgres_rows.h"
@@ -28,6 +29,7 @@ struct postgres_sink {
     struct kx_postgres_db db;
     struct kx_postgres_rows rows;
     struct kx_postgres_schema_params schema;
+    struct kx_postgres_extra_set extras;
     struct kx_postgres_tables tables; /* of the present connection */
     struct kx_postgres_retention retention;
     struct kx_secret conn, password; /* read again when the server refuses them */
@@ -81,6 +83,9 @@ static void set_up(struct postgres_sink *sink,
         .synchronous_commit = config->postgres.synchronous_commit,
     };
     kx_postgres_schema_params_init(&sink->schema, config, env->config);
+    sink->schema.extras = kx_postgres_extras_get(&sink->extras, env->config, config);
+    sink->rows.params.extras = sink->schema.extras;
+    sink->rows.extra_columns = &sink->extras.columns;
     sink->retention = (struct kx_postgres_retention){.config = &config->postgres.retention,
                                                      .history = &config->tables.history};
     kx_buf_init(&sink->sources, SOURCES_BYTES_MAX);
@@ -163,7 +168,7 @@ static enum kx_outcome get_ready(struct postgres_sink *sink, struct kx_error *er
     const struct kx_postgres_target target = {.conninfo = kx_secret_reveal(&sink->conn),
                                               .password = kx_secret_reveal(&sink->password),
                                               .pooler = sink->pooler};
-    if (sink->db.handle == NULL)
+    if (sink->db.handle == NULL || PQstatus(sink->db.handle) != CONNECTION_OK)
         kx_postgres_rows_fini(&sink->rows);
     enum kx_outcome outcome = kx_postgres_connect(&sink->db, &target, err);
     if (outcome != KX_SENT || sink->rows.ready)

@@ -226,17 +226,54 @@ static void put_field(struct kx_postgres_copy *copy,
     }
 }
 
+static void
+put_extra(struct kx_buf *out, enum kx_extra_type type, const struct kx_extra_value *value)
+{
+    if (!value->known) {
+        put_null(out);
+        return;
+    }
+    switch (type) {
+    case KX_EXTRA_TEXT:
+        put_text(out, value->text, value->length);
+        break;
+    case KX_EXTRA_INTEGER:
+        put_i64(out, value->integer);
+        break;
+    case KX_EXTRA_NUMBER:
+        put_f64(out, value->number);
+        break;
+    case KX_EXTRA_BOOL:
+        put_bool(out, value->boolean);
+        break;
+    }
+}
+
+static void
+put_extras(const struct kx_postgres_copy *copy, struct kx_buf *out, const struct kx_device *device)
+{
+    struct kx_extra_value values[KX_EXTRA_COLUMNS_MAX];
+    char room[KX_EXTRA_BYTES_MAX];
+    kx_extra_read(device, copy->extra_columns, values, room);
+    for (uint64_t rest = copy->extras; rest != 0; rest &= rest - 1) {
+        size_t i = (size_t)__builtin_ctzll(rest);
+        put_extra(out, copy->extra_columns->items[i].type, &values[i]);
+    }
+}
+
 void kx_postgres_copy_device(struct kx_postgres_copy *copy,
                              struct kx_buf *out,
                              const struct kx_device *device,
                              uint32_t n)
 {
-    put_16(out, 3 + __builtin_popcountll(copy->fields));
+    put_16(out, 3 + __builtin_popcountll(copy->fields) + __builtin_popcountll(copy->extras));
     put_i32(out, (int32_t)n);
     put_time(out, device->heard_at_ns);
     put_time(out, device->head.received_ns);
     for (uint64_t rest = copy->fields; rest != 0; rest &= rest - 1)
         put_field(copy, out, device, (enum kx_field)__builtin_ctzll(rest));
+    if (copy->extras != 0)
+        put_extras(copy, out, device);
 }
 
 static void put_event_text(struct kx_buf *out, const struct kx_event *event, struct kx_text text)

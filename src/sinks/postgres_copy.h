@@ -14,13 +14,16 @@
 
 #include "base/buf.h"
 #include "config/config.h"
+#include "record/extra.h"
 #include "record/record.h"
 
 struct kx_postgres_copy {
     enum kx_mac_case mac_case;
     enum kx_compat compat;
-    uint64_t fields;       /* bit (1ull << enum kx_field): the columns */
-    uint64_t narrow;       /* of these, numbers whose column in the table has but 32 bits */
+    uint64_t fields;                              /* bit (1ull << enum kx_field): the columns */
+    const struct kx_extra_columns *extra_columns; /* borrowed; NULL = none */
+    uint64_t extras;       /* bit i: extra_columns->items[i] is a column, too, behind the fields */
+    uint64_t narrow;       /* of the fields, numbers whose column in the table has but 32 bits */
     uint64_t out_of_range; /* counted up: numbers that were left out because of that */
 };
 

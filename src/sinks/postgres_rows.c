@@ -9,12 +9,13 @@
 enum {
     BLOCK_BYTES = 65536,
     BLOCK_BYTES_MAX = BLOCK_BYTES + 4 * KX_RECORD_BYTES_MAX, /* one record more, repaired */
-    BEGIN_BYTES_MAX = 96,
+    NARROW_BYTES_MAX = 6000, /* of a record: its row is sure to fit a page */
 };
 
 /* How a batch is made up. */
 struct mix {
     uint32_t devices, events;
+    uint32_t length_max; /* of a device's record */
 };
 
 static enum kx_outcome no_memory(struct kx_error *err)
@@ -32,11 +33,17 @@ enum kx_outcome kx_postgres_rows_prepare(struct kx_postgres_rows *rows,
 {
     kx_postgres_rows_fini(rows);
     rows->params.pooled = db->pooled;
+    rows->tables = tables;
     if (kx_postgres_sql_make(&rows->sql, &rows->params, tables, err) != KX_OK)
         return KX_RETRY;
     kx_buf_init(&rows->block, BLOCK_BYTES_MAX);
     rows->copy = (struct kx_postgres_copy){
-        .mac_case = rows->mac_case, .compat = rows->compat, .fields = rows->sql.staged};
+        .mac_case = rows->mac_case,
+        .compat = rows->compat,
+        .fields = rows->sql.staged,
+        .extra_columns = rows->extra_columns,
+        .extras = rows->sql.extras,
+    };
     const struct kx_postgres_table_state *devices = &tables->table[KX_PG_DEVICES];
     for (unsigned field = 0; field < KX_FIELDS; field++)
         if (kx_fields[field].type == KX_TYPE_I64 && devices->types[field] == KX_PT_INTEGER)
@@ -59,13 +66,16 @@ void kx_postgres_rows_fini(struct kx_postgres_rows *rows)
 
 static struct mix count_records(const struct kx_batch *batch)
 {
-    struct mix mix = {0, 0};
+    struct mix mix = {0, 0, 0};
     for (uint32_t i = batch->first; i < batch->end; i++) {
+        const struct kx_record *record = kx_batch_record(batch, i);
         if (kx_batch_done(batch, i))
             continue;
-        bool device = kx_batch_record(batch, i)->kind == KX_KIND_DEVICE;
+        bool device = record->kind == KX_KIND_DEVICE;
         mix.devices += device;
         mix.events += !device;
+        if (device && record->length > mix.length_max)
+            mix.length_max = record->length;
     }
     return mix;
 }
@@ -241,12 +251,18 @@ enum kx_outcome kx_postgres_rows_write(struct kx_postgres_rows *rows,
                                        const char *sources,
                                        struct kx_error *err)
 {
-    struct mix mix = {0, 0};
+    struct mix mix = {0, 0, 0};
+    enum kx_outcome outcome = KX_SENT;
     if (batch != NULL)
         mix = count_records(batch);
+    if (mix.length_max > NARROW_BYTES_MAX && !rows->params.wide) {
+        rows->params.wide = true; /* from now on: who has one such record has more */
+        outcome = kx_postgres_rows_prepare(rows, db, rows->tables, err);
+    }
     rows->stale = rows->known = 0;
     rows->copy.out_of_range = 0;
-    enum kx_outcome outcome = stage(rows, db, batch, mix, err);
+    if (outcome == KX_SENT)
+        outcome = stage(rows, db, batch, mix, err);
     if (outcome == KX_SENT)
         outcome = apply(rows, db, mix, err);
     if (outcome == KX_SENT)

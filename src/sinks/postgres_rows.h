@@ -17,18 +17,20 @@ struct kx_postgres_rows {
     struct kx_postgres_sql_params params;
     enum kx_mac_case mac_case;
     enum kx_compat compat;
+    const struct kx_extra_columns *extra_columns; /* of params.extras */
 
     uint64_t stale;        /* devices that the table knew newer */
     uint64_t known;        /* events that the table had */
     uint64_t out_of_range; /* numbers that were left out */
 
+    const struct kx_postgres_tables *tables; /* as prepare had them */
     struct kx_postgres_sql sql;
     struct kx_postgres_copy copy;
     struct kx_buf block;
     bool ready;
 };
 
-/* For a new connection whose tables are these. */
+/* For a new connection whose tables are these; they are borrowed until fini. */
 enum kx_outcome kx_postgres_rows_prepare(struct kx_postgres_rows *rows,
                                          struct kx_postgres_db *db,
                                          const struct kx_postgres_tables *tables,

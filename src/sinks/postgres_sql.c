@@ -24,6 +24,7 @@ struct making {
     const struct kx_postgres_tables *tables;
     uint64_t written; /* fields that go into our tables */
     uint64_t staged;  /* and those of the temporary one: what decides is among them */
+    uint64_t extras;  /* of the temporary one */
     struct kx_buf sql;
 };
 
@@ -53,6 +54,25 @@ static void put_fields(struct kx_buf *sql, uint64_t fields, const char *before, 
     }
 }
 
+/* The extra fields that a table has a column for. */
+static uint64_t extras_of(const struct making *making, enum kx_postgres_table table)
+{
+    uint64_t wanted = making->params->extras.count == 64
+                          ? UINT64_MAX
+                          : (1ull << making->params->extras.count) - 1;
+    return state_of(making, table)->extras & wanted;
+}
+
+/* ", before"name"" of each of them. */
+static void put_extras(struct making *making, enum kx_postgres_table table, const char *before)
+{
+    for (uint64_t rest = extras_of(making, table); rest != 0; rest &= rest - 1) {
+        kx_buf_printf(&making->sql, ", %s", before);
+        kx_postgres_put_identifier(&making->sql,
+                                   making->params->extras.items[__builtin_ctzll(rest)].name);
+    }
+}
+
 /* --- the temporary tables --- */
 
 static const char *stage_type(enum kx_type type)
@@ -74,21 +94,41 @@ static const char *stage_type(enum kx_type type)
     return "text";
 }
 
+/*
+ * The table of devices has no TOAST table behind it unless a record needs one (`wide`): emptying
+ * that and building its index anew, at each commit, costs the server as much as eighty rows. Its
+ * columns come by ALTER, because CREATE TABLE knows no STORAGE before PostgreSQL 16. That of events
+ * keeps its rows beyond the commit for the same reason, and is emptied where there are some.
+ */
 static void put_stages(struct making *making)
 {
     struct kx_buf *sql = &making->sql;
-    const char *end = making->params->pooled ? "DROP" : "DELETE ROWS";
-    kx_buf_text(sql, "CREATE TEMP TABLE kismet_export_devices (n integer, heard_at timestamptz, "
-                     "received_at timestamptz");
+    bool pooled = making->params->pooled;
+    kx_buf_printf(sql,
+                  "CREATE TEMP TABLE kismet_export_devices (n integer, heard_at timestamptz, "
+                  "received_at timestamptz) ON COMMIT %s; ALTER TABLE " STAGE_DEVICES,
+                  pooled ? "DROP" : "DELETE ROWS");
     for (uint64_t rest = making->staged; rest != 0; rest &= rest - 1) {
         const struct kx_field_info *field = &kx_fields[__builtin_ctzll(rest)];
-        kx_buf_printf(sql, ", %s %s", field->name, stage_type(field->type));
+        const char *type = stage_type(field->type);
+        kx_buf_printf(sql, "%s ADD COLUMN %s %s", rest == making->staged ? "" : ",", field->name,
+                      type);
+        if (!making->params->wide && strcmp(type, "text") == 0)
+            kx_buf_printf(sql, ", ALTER COLUMN %s SET STORAGE PLAIN", field->name);
+    }
+    /* Users choose the names of extra fields: here they have none of ours. */
+    for (uint64_t rest = making->extras; rest != 0; rest &= rest - 1) {
+        int i = __builtin_ctzll(rest);
+        enum kx_postgres_type type = making->params->extras.items[i].type;
+        kx_buf_printf(sql, ", ADD COLUMN extra_%d %s", i, kx_postgres_type_name(type));
+        if (!making->params->wide && type == KX_PT_TEXT)
+            kx_buf_printf(sql, ", ALTER COLUMN extra_%d SET STORAGE PLAIN", i);
     }
     kx_buf_printf(sql,
-                  ") ON COMMIT %s; CREATE TEMP TABLE kismet_export_events (event_uid text, "
-                  "event_type text, event_time timestamptz, source text, device_key text, "
-                  "device_mac text, event_data text) ON COMMIT %s; ",
-                  end, end);
+                  "; CREATE TEMP TABLE kismet_export_events (event_uid text, event_type text, "
+                  "event_time timestamptz, source text, device_key text, device_mac text, "
+                  "event_data text) ON COMMIT %s; ",
+                  pooled ? "DROP" : "PRESERVE ROWS");
 }
 
 /* The settings of a session, or of a transaction when there is no session. */
@@ -107,6 +147,8 @@ static void put_settings(struct making *making)
     kx_buf_printf(&making->sql,
                   "%s lock_timeout = %d; %s idle_in_transaction_session_timeout = %d; ", set,
                   LOCK_TIMEOUT_MS, set, IDLE_TIMEOUT_MS);
+    /* A batch is sorted in memory; the default of 4 MB holds fewer than 10,000 rows. */
+    kx_buf_printf(&making->sql, "%s work_mem = '32MB'; ", set);
     if (sync != KX_SYNC_SERVER)
         kx_buf_printf(&making->sql, "%s synchronous_commit = %s; ", set, words[sync]);
 }
@@ -227,11 +269,13 @@ static void put_changed(struct making *making, enum kx_postgres_table table, uin
         put_first_seen(sql);
         kx_buf_text(sql, " OR ");
     }
-    if (values != 0) {
-        kx_buf_byte(sql, '(');
-        put_fields(sql, values, "t.", ", ");
-        kx_buf_text(sql, ") IS DISTINCT FROM (");
-        put_fields(sql, values, "EXCLUDED.", ", ");
+    if (values != 0 || extras_of(making, table) != 0) {
+        kx_buf_text(sql, "(true"); /* equal: so that there is one at least */
+        put_fields(sql, values, ", t.", "");
+        put_extras(making, table, "t.");
+        kx_buf_text(sql, ") IS DISTINCT FROM (true");
+        put_fields(sql, values, ", EXCLUDED.", "");
+        put_extras(making, table, "EXCLUDED.");
         kx_buf_text(sql, ") OR ");
     }
     put_heard_new(making, table, "EXCLUDED");
@@ -272,6 +316,8 @@ static void put_select(struct making *making, enum kx_postgres_table table, uint
         kx_buf_printf(sql, "%s%s%s", rest == columns ? "" : ", ", kx_fields[field].name,
                       kx_fields[field].type == KX_TYPE_JSON ? "::jsonb" : "");
     }
+    for (uint64_t rest = extras_of(making, table); rest != 0; rest &= rest - 1)
+        kx_buf_printf(sql, ", extra_%d", __builtin_ctzll(rest));
     if (has(making, table, KX_PC_LAST_UPDATED))
         kx_buf_text(sql, ", heard_at");
     if (has(making, table, KX_PC_UPDATED_AT))
@@ -291,6 +337,7 @@ static void put_upsert(struct making *making, enum kx_postgres_table table, uint
     put_table(making, table);
     kx_buf_text(sql, " AS t (");
     put_fields(sql, columns, "", ", ");
+    put_extras(making, table, "");
     if (has(making, table, KX_PC_LAST_UPDATED))
         kx_buf_text(sql, ", last_updated");
     if (has(making, table, KX_PC_UPDATED_AT))
@@ -305,6 +352,13 @@ static void put_upsert(struct making *making, enum kx_postgres_table table, uint
     for (uint64_t rest = values & ~BIT(KX_F_FIRST_SEEN); rest != 0; rest &= rest - 1) {
         const char *name = kx_fields[__builtin_ctzll(rest)].name;
         kx_buf_printf(sql, ", %s = EXCLUDED.%s", name, name);
+    }
+    for (uint64_t rest = extras_of(making, table); rest != 0; rest &= rest - 1) {
+        const char *name = making->params->extras.items[__builtin_ctzll(rest)].name;
+        kx_buf_text(sql, ", ");
+        kx_postgres_put_identifier(sql, name);
+        kx_buf_text(sql, " = EXCLUDED.");
+        kx_postgres_put_identifier(sql, name);
     }
     if ((columns & BIT(KX_F_FIRST_SEEN)) != 0) {
         kx_buf_text(sql, ", first_seen = ");
@@ -523,6 +577,8 @@ static bool make_copies(struct making *making, struct kx_postgres_sql *made)
     made->begin = take(making);
     kx_buf_text(&making->sql, "COPY " STAGE_DEVICES " FROM STDIN (FORMAT binary)");
     made->copy_devices = take(making);
+    if (!making->params->pooled)
+        kx_buf_text(&making->sql, "TRUNCATE " STAGE_EVENTS "; ");
     kx_buf_text(&making->sql, "COPY " STAGE_EVENTS " FROM STDIN (FORMAT binary)");
     made->copy_events = take(making);
     return made->begin != NULL && made->copy_devices != NULL && made->copy_events != NULL;
@@ -544,8 +600,12 @@ enum kx_code kx_postgres_sql_make(struct kx_postgres_sql *ret_sql,
                                       tables->table[KX_PG_DEVICE_SOURCES].columns |
                                       tables->table[KX_PG_HISTORY].columns);
     making.staged |= BIT(KX_F_LAST_SEEN); /* the order, and the time of history */
+    making.extras = extras_of(&making, KX_PG_DEVICES) | extras_of(&making, KX_PG_DEVICE_SOURCES);
     made.staged = making.staged;
+    made.extras = making.extras;
     if (!params->pooled) {
+        kx_buf_text(&making.sql, "DEALLOCATE ALL; DROP TABLE IF EXISTS " STAGE_DEVICES
+                                 ", " STAGE_EVENTS "; "); /* of one that was not wide */
         put_settings(&making);
         put_stages(&making);
         kx_buf_bytes(&session, making.sql.data, making.sql.length);

@@ -15,15 +15,18 @@
 /* What the configuration asks for; borrowed. */
 struct kx_postgres_sql_params {
     uint64_t fields; /* bit (1ull << enum kx_field): columns that are written; keys always are */
+    struct kx_postgres_extras extras;
     bool per_source;
     const struct kx_history_config *history;
     enum kx_sync_commit synchronous_commit;
     bool pooled; /* nothing may stay in the session */
+    bool wide;   /* rows may be larger than a page */
 };
 
 /* Each NUL-terminated; NULL = there is no such table, or nobody wants it. */
 struct kx_postgres_sql {
     uint64_t staged; /* columns of the temporary table of devices */
+    uint64_t extras; /* bit i: and one of extras.items[i], behind them */
     char *session;   /* run once after connecting; NULL behind a pooler */
     char *begin;     /* behind BEGIN and the timeout of the statement */
     char *copy_devices, *copy_events;

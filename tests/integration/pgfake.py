@@ -121,6 +121,7 @@ class FakePostgres:
                     else:
                         s.sendall(error(self.state) + READY)
                 elif kind == b"S":
+                    self.statements.append("extended")
                     s.sendall(error(self.state) + READY)
         except OSError:
             pass

@@ -19,6 +19,7 @@
 
 struct fixture {
     char name[8];
+    struct kx_source_config sources[2];
     struct kx_config config;
     struct kx_sink_config sink_config;
     struct kx_sink_env env;
@@ -59,6 +60,7 @@ static inline int fixture_setup(void **state)
     PQsetNoticeProcessor(f->watcher, on_watcher_notice, NULL);
     run_sql(f, "DROP SCHEMA IF EXISTS public CASCADE; CREATE SCHEMA public; SET timezone = 'UTC'");
     strcpy(f->name, "db");
+    f->config.sources = f->sources;
     f->config.source_count = 1;
     f->sink_config = (struct kx_sink_config){.name = f->name, .type = KX_SINK_POSTGRES};
     f->sink_config.postgres.pooler = getenv("KX_TEST_POOLED") != NULL ? KX_ON : KX_AUTO;

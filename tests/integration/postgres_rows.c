@@ -739,6 +739,57 @@ static void test_table_dropped(void **state)
     expect_rows(f, "SELECT count(*) FROM kismet_devices", "1\n");
 }
 
+/* A row that no page holds, and others before and behind it. */
+static void test_large_rows(void **state)
+{
+    struct fixture *f = *state;
+    char *extra = malloc(KX_EXTRA_BYTES_MAX + 1);
+    assert_non_null(extra);
+    memset(extra, 'x', KX_EXTRA_BYTES_MAX);
+    memcpy(extra, "{\"a\":\"", 6);
+    strcpy(extra + KX_EXTRA_BYTES_MAX - 2, "\"}");
+    fixture_send(f, &(struct device_spec){.mac = MAC, .last_seen = T0});
+    box_clear(&f->box);
+    box_device(&f->box, &(struct device_spec){.mac = "AA:BB:CC:00:00:02", .last_seen = T0});
+    box_device(&f->box, &(struct device_spec){.mac = MAC, .extra = extra, .last_seen = T0 + 1});
+    fixture_take(f);
+    fixture_send(f, &(struct device_spec){.mac = "AA:BB:CC:00:00:03", .last_seen = T0});
+    expect_rows(f, "SELECT mac_addr, length(extra ->> 'a') FROM kismet_devices ORDER BY mac_addr",
+                "AA:BB:CC:00:00:01|16376\nAA:BB:CC:00:00:02|NULL\nAA:BB:CC:00:00:03|NULL\n");
+    for (size_t length = 5800; length < 8400; length += 100) { /* about a page */
+        snprintf(extra, KX_EXTRA_BYTES_MAX, "{\"a\":\"%0*d\"}", (int)length, 0);
+        fixture_close(f);
+        fixture_send(f, &(struct device_spec){.mac = MAC, .extra = extra, .last_seen = T0 + 2});
+    }
+    free(extra);
+}
+
+/* Fields that users asked for, under names that are ours in the temporary table and words of SQL.
+ */
+static void test_extra_columns(void **state)
+{
+    struct fixture *f = *state;
+    static char names[][16] = {"n", "order", "heard_at", "flag"};
+    struct kx_extra_field fields[] = {{.as = names[0], .type = KX_EXTRA_INTEGER},
+                                      {.as = names[1], .type = KX_EXTRA_TEXT},
+                                      {.as = names[2], .type = KX_EXTRA_NUMBER},
+                                      {.as = names[3], .type = KX_EXTRA_BOOL}};
+    f->sources[0].extra = (struct kx_extra_fields){.items = fields, .count = 4};
+    f->sink_config.tables.per_source = KX_ON;
+    struct device_spec device = {
+        .mac = MAC,
+        .last_seen = T0,
+        .extra = "{\"n\":7,\"order\":\"a'b\\\"\",\"heard_at\":0.5,\"flag\":true}"};
+    static const char query[] = "SELECT n, \"order\", heard_at, flag FROM kismet_devices"
+                                " UNION ALL SELECT n, \"order\", heard_at, flag"
+                                " FROM kismet_device_sources";
+    fixture_send(f, &device);
+    expect_rows(f, query, "7|a'b\"|0.5|t\n7|a'b\"|0.5|t\n");
+    device.extra = "{\"n\":8}"; /* the others are not known any more; nothing else changed */
+    fixture_send(f, &device);
+    expect_rows(f, query, "8|NULL|NULL|NULL\n8|NULL|NULL|NULL\n");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -770,6 +821,8 @@ int main(void)
         TEST(test_compat_script),
         TEST(test_refused),
         TEST(test_table_dropped),
+        TEST(test_large_rows),
+        TEST(test_extra_columns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -152,18 +152,19 @@ def test_a_full_disk(started, tmp_path, sim, own_server):  # noqa: F811
         server.psql(f"CREATE TABLESPACE small LOCATION '{space}'")
         server.psql("CREATE DATABASE small TABLESPACE small")
         at = Database(server, "small")
-        filler = small / "filler"
-        with open(filler, "wb") as f:
-            try:
-                while True:
-                    f.write(b"\0" * 65536)
-                    f.flush()
-            except OSError:
-                pass
         exporter = line(started, tmp_path, sim, at)
+        wait_for(lambda: count(at) == DEVICES, what="the devices")
+        filler = small / "filler"
+        fd = os.open(filler, os.O_WRONLY | os.O_CREAT)
+        try:
+            while os.write(fd, b"\0" * 4096) > 0:
+                pass
+        except OSError:
+            os.close(fd)
+        sim.command("change 100")
         waits(exporter, "53100")
         filler.unlink()
-        wait_for(lambda: count(at) == DEVICES, 120, "the devices", every=0.1)
+        goes_on(at)
         good(exporter, sim, at)
         server.psql("DROP DATABASE small WITH (FORCE)")
         server.psql("DROP TABLESPACE small")
@@ -319,7 +320,7 @@ def letters(exporter):
 
 def test_one_poisoned_row_in_a_thousand(started, tmp_path, database):  # noqa: F811
     sim = started(Sim, "--devices", "1000", "--change", "0")
-    exporter = launch(started, tmp_path, [source(started(Sim, "--devices", "1").url)],
+    exporter = launch(started, tmp_path, [source(started(Sim, "--devices", "1", name="one").url)],
                       [sink(database)], "maker")  # fmt: skip
     wait_for(lambda: count(database) == 1, what="the tables")
     exporter.finish()
@@ -330,12 +331,12 @@ def test_one_poisoned_row_in_a_thousand(started, tmp_path, database):  # noqa: F
                       [sink(database, batch=batch)])  # fmt: skip
     wait_for(lambda: count(database) >= 999, 60, "the others", every=0.1)
     totals = exporter.finish()["pg"]
-    assert totals["delivered"] >= 999 and totals["dead_lettered"] == 1
-    assert totals["dropped"] == 0
+    assert totals["delivered"] >= 999 and totals["dropped"] == 0
     assert poison not in devices(database)
-    (letter,) = letters(exporter)
-    text = json.dumps(letter)
-    assert poison in text and "23514" in text and "ward" in text
+    # Told again by a later sweep, it is refused again; nobody else is.
+    found = [json.dumps(letter) for letter in letters(exporter)]
+    assert len(found) == totals["dead_lettered"] >= 1
+    assert all(poison in text and "23514" in text and "ward" in text for text in found)
 
 
 def test_everything_is_refused(started, tmp_path, sim, database):  # noqa: F811

@@ -121,7 +121,7 @@ def test_forty_restarts_and_forty_killed_sessions(started, tmp_path, own_server)
         "seconds": round(time.time() - start),
         "totals": totals,
         "events, each once": events,
-        "killed during": campaign.where,
+        "last statement of the killed sessions, most of them idle between two batches": campaign.where,
         "rows that differ from the truth": 0,
     }
     path = ROOT / "tests" / "results" / "postgres-restarts.txt"

@@ -29,7 +29,7 @@ def test_a_state_and_its_outcome(started, tmp_path, state):
     wait_for(lambda: said(exporter, rf"sink pg: .*{state}"), what="the state is said")
     if state in RETRIED:
         statements = len(fake.statements)
-        wait_for(lambda: len(fake.statements) > statements + 2, what="more tries")
+        wait_for(lambda: len(fake.statements) > statements + 1, 90, "more tries")
     assert bool(said(exporter, rf"sink pg: held, .*{state}")) == (state in HELD)
     totals = exporter.finish()["pg"]
     assert totals["delivered"] == totals["dead_lettered"] == 0

@@ -113,7 +113,9 @@ static inline void box_device(struct box *box, const struct device_spec *spec)
     present |= (uint64_t)spec->location * (7ull << KX_F_LATITUDE);
     present |= (uint64_t)spec->random_known << KX_F_MAC_RANDOM;
     device->head.present |= present;
-    int64_t seen_ns = spec->last_seen * 1000000000;
+    int64_t seen_ns;
+    if (__builtin_mul_overflow(spec->last_seen, INT64_C(1000000000), &seen_ns))
+        seen_ns = 0; /* a time that ns cannot hold */
     device->heard_at_ns = spec->heard_ns != 0 ? spec->heard_ns : seen_ns;
     device->head.received_ns = spec->received_ns != 0 ? spec->received_ns : seen_ns;
     box_text(&builder, KX_F_MAC_ADDR, spec->mac);
