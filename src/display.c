@@ -18,10 +18,12 @@ void kx_display_open(struct kx_display *display, const struct kx_config *config)
 
 void kx_display_ready(struct kx_display *display,
                       struct kx_board *board,
-                      struct kx_pipe *const *pipes)
+                      struct kx_pipe *const *pipes,
+                      struct kx_pulse *pulse)
 {
     display->board = board;
     display->pipes = pipes;
+    display->pulse = pulse;
     kx_notify_ready(&display->notify);
 }
 
@@ -79,9 +81,27 @@ static void tell_status(struct kx_display *display)
     kx_notify_status(&display->notify, line);
 }
 
-void kx_display_step(struct kx_display *display, uint64_t now_ns, uint64_t alive_ns)
+/* True while every thread moves. A change is said once, without the service manager, too. */
+static bool look(struct kx_display *display, uint64_t now_ns)
 {
-    kx_notify_watch(&display->notify, now_ns, alive_ns);
+    const struct kx_pulse *pulse = display->pulse;
+    kx_pulse_look(display->pulse, now_ns);
+    size_t late = kx_pulse_late(pulse);
+    bool starves = late < pulse->feed->thread_count;
+    if (starves && !display->starves)
+        kx_log(KX_LOG_ERROR, "main",
+               "thread %s does not move: it is silent for %.1f s beyond its time%s",
+               pulse->feed->threads[late].name, (double)pulse->threads[late].late_ns / 1e9,
+               display->notify.interval_ns > 0 ? "; the watchdog is not fed" : "");
+    else if (!starves && display->starves)
+        kx_log(KX_LOG_WARNING, "main", "every thread moves again");
+    display->starves = starves;
+    return !starves;
+}
+
+void kx_display_step(struct kx_display *display, uint64_t now_ns)
+{
+    kx_notify_watch(&display->notify, now_ns, look(display, now_ns));
     if (now_ns < display->draw_ns)
         return;
     display->draw_ns = now_ns + DRAW_NS;

@@ -13,12 +13,15 @@
 #include "config/config.h"
 #include "stats/board.h"
 #include "stats/progress.h"
+#include "stats/pulse.h"
 #include <stdbool.h>
 
 struct kx_display {
     const struct kx_config *config;
     struct kx_board *board;
     struct kx_pipe *const *pipes;
+    struct kx_pulse *pulse;
+    bool starves; /* a thread is late: the watchdog is not fed */
     struct kx_notify notify;
     struct kx_progress progress;
     uint64_t draw_ns; /* boot clock: the next drawing */
@@ -29,9 +32,11 @@ void kx_display_open(struct kx_display *display, const struct kx_config *config)
 /* Every thread runs. */
 void kx_display_ready(struct kx_display *display,
                       struct kx_board *board,
-                      struct kx_pipe *const *pipes);
-/* Draws and tells what is due. alive_ns: until when every thread may stay silent. */
-void kx_display_step(struct kx_display *display, uint64_t now_ns, uint64_t alive_ns);
+                      struct kx_pipe *const *pipes,
+                      struct kx_pulse *pulse);
+/* Draws and tells what is due. About once a second or more often: whether threads move is judged by
+ * looks. */
+void kx_display_step(struct kx_display *display, uint64_t now_ns);
 /* When there is something to do again. */
 uint64_t kx_display_due_ns(const struct kx_display *display);
 /* Around a reload. */

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { THREAD_NAME_MAX = KX_NAME_BYTES_MAX + 4, NOT_OF_SINKS = 3 };
+enum { THREAD_NAME_MAX = KX_NAME_BYTES_MAX + 4, NOT_OF_SINKS = 3, STATS_THREAD = 1 };
 
 struct lists {
     struct kx_feed feed; /* first: what is handed out */
@@ -40,7 +40,8 @@ static uint64_t ask_sender(const void *of)
     return kx_pipe_sender_alive_ns(of);
 }
 
-/* Who looks would see it himself; only the processor time is of interest. */
+/* Main, which feeds the watchdog: who does not, starves it. And a stats thread that is not there.
+ */
 static uint64_t ask_nobody(const void *of)
 {
     (void)of;
@@ -85,7 +86,7 @@ static void fill(struct lists *lists, const struct kx_feed_parts *parts)
                                                     .tls_insecure = config->sources[i].tls.insecure,
                                                     .counters = parts->sources[i]};
     fill_thread(lists, "", KX_PROCESS_MAIN, ask_nobody, NULL);
-    fill_thread(lists, "", "stats", ask_nobody, NULL);
+    fill_thread(lists, "", "stats", ask_nobody, NULL); /* see kx_feed_serve */
     fill_thread(lists, "", "ingest", ask_ingest, parts->loop);
     for (size_t i = 0; i < config->sink_count; i++) {
         const struct kx_pipe *pipe = parts->pipes[i];
@@ -138,6 +139,14 @@ kx_feed_create(struct kx_feed **ret_feed, const struct kx_feed_parts *parts, str
     fill(lists, parts);
     *ret_feed = &lists->feed;
     return KX_OK;
+}
+
+void kx_feed_serve(struct kx_feed *feed, const struct kx_server *server)
+{
+    struct lists *lists = (struct lists *)(void *)feed;
+    struct kx_feed_thread *thread = &lists->threads[STATS_THREAD];
+    thread->alive_ns = server == NULL ? ask_nobody : kx_server_alive_ns;
+    thread->of = server;
 }
 
 void kx_feed_destroy(struct kx_feed *feed)

@@ -1,5 +1,6 @@
 /*
- * What the stats port is fed with: the program's parts, as stats/feed.h wants them.
+ * What the stats port and the watchdog are fed with: the program's parts, as stats/feed.h wants
+ * them.
  *
  * Owns the lists; borrows everything that they point to, which outlives it. The main thread's.
  */
@@ -10,6 +11,7 @@
 #include "config/config.h"
 #include "ingest/loop.h"
 #include "stats/feed.h"
+#include "stats/server.h"
 
 struct kx_feed_parts {
     const struct kx_config *config;
@@ -24,6 +26,9 @@ struct kx_feed_parts {
 /* *ret_feed is destroyed when nobody reads it any more. */
 enum kx_code
 kx_feed_create(struct kx_feed **ret_feed, const struct kx_feed_parts *parts, struct kx_error *err);
+/* The stats thread is one that must move, too. Before any thread starts; NULL = it is gone, and
+ * that is right. */
+void kx_feed_serve(struct kx_feed *feed, const struct kx_server *server);
 void kx_feed_destroy(struct kx_feed *feed); /* NULL-safe */
 
 #endif

@@ -7,6 +7,7 @@
  * signals are blocked before the first of them starts and read here from a signalfd; libraries'
  * threads inherit that.
  */
+#include "account.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -26,7 +27,6 @@
 #include "stats/counters.h"
 #include "stats/listen.h"
 #include "stats/server.h"
-#include "stats/summary.h"
 #include <curl/curl.h>
 #include <errno.h>
 #include <poll.h>
@@ -68,6 +68,7 @@ struct program {
     struct kx_loop *loop;
     struct kx_reload *reload;
     struct kx_feed *feed;
+    struct kx_pulse *pulse;
     struct kx_server *server; /* NULL = nothing is to be seen */
     struct kx_secret token;
     struct kx_display display;
@@ -184,13 +185,8 @@ static enum kx_code load_token(struct program *program, struct kx_error *err)
     return KX_OK;
 }
 
-/* The port, bound. A default that is taken is no error: two instances run side by side. */
-static enum kx_code make_server(struct program *program, struct kx_error *err)
+static enum kx_code make_feed(struct program *program, struct kx_error *err)
 {
-    const struct kx_stats_config *stats = &program->config->stats;
-    const char *place = stats_place(program->config);
-    if (place == NULL)
-        return KX_OK;
     const struct kx_feed_parts parts = {.config = program->config,
                                         .board = program->board,
                                         .ring = program->ring,
@@ -199,9 +195,18 @@ static enum kx_code make_server(struct program *program, struct kx_error *err)
                                         .sources = program->sources,
                                         .process = program->process,
                                         .main = program->main};
+    enum kx_code code = kx_feed_create(&program->feed, &parts, err);
+    return code == KX_OK ? kx_pulse_create(&program->pulse, program->feed, err) : code;
+}
+
+/* The port, bound. A default that is taken is no error: two instances run side by side. */
+static enum kx_code make_server(struct program *program, struct kx_error *err)
+{
+    const struct kx_stats_config *stats = &program->config->stats;
+    const char *place = stats_place(program->config);
+    if (place == NULL)
+        return KX_OK;
     enum kx_code code = load_token(program, err);
-    if (code == KX_OK)
-        code = kx_feed_create(&program->feed, &parts, err);
     if (code != KX_OK)
         return code;
     const struct kx_server_params params = {.feed = program->feed,
@@ -212,6 +217,7 @@ static enum kx_code make_server(struct program *program, struct kx_error *err)
                                             .client_ca_file = stats->client_ca_file};
     code = kx_server_create(&program->server, &params, err);
     if (code == KX_OK) {
+        kx_feed_serve(program->feed, program->server);
         kx_log(KX_LOG_INFO, "stats", "serving at %s", kx_server_words(program->server));
         return KX_OK;
     }
@@ -256,6 +262,8 @@ static enum kx_code make(struct program *program, struct kx_error *err)
                                             .counters = program->main};
     if (code == KX_OK)
         code = kx_reload_create(&program->reload, &reload, err);
+    if (code == KX_OK)
+        code = make_feed(program, err);
     return code == KX_OK ? make_server(program, err) : code;
 }
 
@@ -263,6 +271,8 @@ static enum kx_code make(struct program *program, struct kx_error *err)
 static void end_server(struct program *program)
 {
     kx_server_stop(program->server);
+    if (program->server != NULL)
+        kx_feed_serve(program->feed, NULL);
     kx_server_destroy(program->server);
     program->server = NULL;
 }
@@ -270,6 +280,7 @@ static void end_server(struct program *program)
 static void unmake(struct program *program)
 {
     end_server(program);
+    kx_pulse_destroy(program->pulse);
     kx_feed_destroy(program->feed);
     kx_secret_fini(&program->token);
     kx_reload_destroy(program->reload);
@@ -336,18 +347,6 @@ static void let_signals_kill(void)
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
-/* Until when every thread may stay silent (boot clock). */
-static uint64_t alive_ns(const struct program *program)
-{
-    uint64_t alive = kx_loop_alive_ns(program->loop);
-    for (size_t i = 0; i < program->pipe_count; i++) {
-        uint64_t pipe = kx_pipe_alive_ns(program->pipes[i]);
-        alive = pipe < alive ? pipe : alive;
-    }
-    uint64_t server = program->server == NULL ? UINT64_MAX : kx_server_alive_ns(program->server);
-    return server < alive ? server : alive;
-}
-
 static uint64_t sooner(uint64_t a, uint64_t b) /* 0 = never */
 {
     return a == 0 || (b != 0 && b < a) ? b : a;
@@ -366,7 +365,7 @@ static bool wait_for_end(struct program *program)
         uint64_t now_ns = kx_clock_boot_ns();
         if (end_ns != 0 && now_ns >= end_ns)
             return false;
-        kx_display_step(&program->display, now_ns, alive_ns(program));
+        kx_display_step(&program->display, now_ns);
         uint64_t until_ns = sooner(end_ns, kx_display_due_ns(&program->display));
         poll(fds, 2, kx_clock_poll_ms(until_ns, now_ns, LOOK_MS));
         if (fds[0].revents != 0 && stop_signal(program))
@@ -444,91 +443,6 @@ static bool stop(struct program *program, bool by_itself)
     return join_pipes(program, !by_itself, flush_ns) && clean;
 }
 
-/* --- the account --- */
-
-static bool console_prints_json(const struct kx_config *config)
-{
-    for (size_t i = 0; i < config->sink_count; i++)
-        if (config->sinks[i].type == KX_SINK_CONSOLE &&
-            config->sinks[i].console.format == KX_FORMAT_JSON)
-            return true;
-    return false;
-}
-
-static void print_statistics(struct program *program)
-{
-    const struct kx_config *config = program->config;
-    struct kx_summary summary = {.runtime_ns = kx_clock_boot_ns() - program->begun_ns};
-    for (size_t i = 0; i < config->source_count; i++) {
-        struct kx_source_status status;
-        kx_board_source_get(program->board, i, &status);
-        summary.devices += kx_counter_get(program->sources[i], KX_C_RECORDS_DEVICE);
-        summary.events += kx_counter_get(program->sources[i], KX_C_RECORDS_EVENT);
-        if (status.last_contact_ns > summary.last_update_ns)
-            summary.last_update_ns = status.last_contact_ns;
-    }
-    struct kx_buf text;
-    kx_buf_init(&text, 4096);
-    kx_summary_write(&text, &summary);
-    /* A consumer of JSON lines must not find anything else among them. */
-    int fd = console_prints_json(config) ? STDERR_FILENO : STDOUT_FILENO;
-    ssize_t written = text.failed ? -1 : write(fd, text.data, text.length);
-    (void)written; /* a reader that has left does not want it */
-    kx_buf_fini(&text);
-}
-
-/* One line with every counter of a block that is not zero, for those who read logs, not metrics:
- * "frames_total{kind=monitor} 12, repaired_records_total 3". */
-static void log_counters(const char *component, const struct kx_counters *counters)
-{
-    struct kx_buf text;
-    kx_buf_init(&text, KX_LOG_LINE_MAX);
-    for (size_t i = 0; i < KX_COUNTERS; i++) {
-        const struct kx_counter_info *info = &kx_counter_infos[i];
-        uint64_t value = kx_counter_get(counters, (enum kx_counter)i);
-        if (value == 0)
-            continue;
-        kx_buf_text(&text, text.length > 0 ? ", " : "");
-        kx_buf_text(&text, info->metric);
-        if (info->label[0] != '\0')
-            kx_buf_printf(&text, "{%s=%s}", info->label, info->value);
-        kx_buf_printf(&text, " %llu", (unsigned long long)value);
-    }
-    if (text.length > 0)
-        kx_log(KX_LOG_INFO, component, "%.*s", (int)text.length, text.data);
-    kx_buf_fini(&text);
-}
-
-static void log_all_counters(struct program *program)
-{
-    const struct kx_config *config = program->config;
-    for (size_t i = 0; i < config->source_count; i++) {
-        char component[KX_BOARD_NAME_MAX + 8];
-        snprintf(component, sizeof(component), "source %s", config->sources[i].name);
-        log_counters(component, program->sources[i]);
-    }
-    log_counters("main", program->process);
-    log_counters("main", program->main);
-}
-
-/* Says what became of every record. True when every one that was taken in was also delivered. */
-static bool account(struct program *program)
-{
-    bool all = true;
-    log_all_counters(program);
-    for (size_t i = 0; i < program->pipe_count; i++) {
-        struct kx_sink_totals totals = kx_pipe_totals(program->pipes[i]);
-        char line[KX_TOTALS_LINE_MAX];
-        char component[KX_BOARD_NAME_MAX + 8];
-        kx_sink_totals_line(&totals, line);
-        snprintf(component, sizeof(component), "sink %s", program->config->sinks[i].name);
-        kx_log(KX_LOG_INFO, component, "%s", line);
-        all = all && totals.dropped == 0 && totals.dead_lettered == 0 && totals.pending == 0;
-    }
-    print_statistics(program);
-    return all;
-}
-
 static enum kx_code start(struct program *program, struct kx_error *err)
 {
     program->begun_ns = kx_clock_boot_ns();
@@ -555,12 +469,20 @@ static enum exit_status run(struct program *program, bool *ret_clean)
         return status_of(code);
     }
     const struct kx_config *config = program->config;
-    kx_display_ready(&program->display, program->board, program->pipes);
+    kx_display_ready(&program->display, program->board, program->pipes, program->pulse);
     bool by_itself = wait_for_end(program);
     bool gone = sinks_gone(program);
     *ret_clean = stop(program, by_itself);
     end_server(program);
-    bool delivered = account(program);
+    const struct kx_account account = {.config = config,
+                                       .board = program->board,
+                                       .sources = program->sources,
+                                       .process = program->process,
+                                       .main = program->main,
+                                       .pipes = program->pipes,
+                                       .pipe_count = program->pipe_count,
+                                       .begun_ns = program->begun_ns};
+    bool delivered = kx_account_say(&account);
     bool finite = config->once || config->command == KX_COMMAND_REPLAY;
     if (finite && by_itself && !gone && !(delivered && kx_loop_complete(program->loop)))
         return EXIT_UNAVAILABLE;

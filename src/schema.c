@@ -63,7 +63,7 @@ enum kx_code kx_schema_run(const struct kx_config *config, struct kx_error *err)
     enum kx_code code = find_sink(config, &sink, err);
     if (code != KX_OK)
         return code;
-    KX_ASSERT(sink != NULL);
+    KX_ASSERT(sink != NULL); /* which gcc 12 does not see with -fsanitize=thread */
     const struct kx_postgres_target target = {.conninfo = kx_secret_reveal(&sink->postgres.conn),
                                               .password =
                                                   kx_secret_reveal(&sink->postgres.password),

@@ -106,9 +106,9 @@ void kx_notify_status(struct kx_notify *notify, const char *line)
         snprintf(notify->status, sizeof notify->status, "%s", line);
 }
 
-void kx_notify_watch(struct kx_notify *notify, uint64_t now_ns, uint64_t alive_ns)
+void kx_notify_watch(struct kx_notify *notify, uint64_t now_ns, bool moves)
 {
-    if (notify->interval_ns == 0 || now_ns < notify->feed_ns || alive_ns < now_ns)
+    if (notify->interval_ns == 0 || now_ns < notify->feed_ns || !moves)
         return;
     /* One that did not get through is tried again at the next look. */
     if (say(notify, "WATCHDOG=1"))

@@ -33,9 +33,8 @@ void kx_notify_reloading(struct kx_notify *notify, uint64_t monotonic_ns);
 void kx_notify_stopping(struct kx_notify *notify);
 /* One line for people; the same as before costs nothing. */
 void kx_notify_status(struct kx_notify *notify, const char *line);
-/* Feeds the watchdog when it is time and every thread keeps its own: alive_ns, the nearest moment
- * until which a thread may stay silent (boot clock), is not past. */
-void kx_notify_watch(struct kx_notify *notify, uint64_t now_ns, uint64_t alive_ns);
+/* Feeds the watchdog when it is time (boot clock), and when every thread moves. */
+void kx_notify_watch(struct kx_notify *notify, uint64_t now_ns, bool moves);
 /* When watch is due again; 0 = never. */
 uint64_t kx_notify_due_ns(const struct kx_notify *notify);
 

@@ -51,6 +51,8 @@ struct kx_pipe {
     pthread_cond_t ended;
     /* What the sender's loop has logged. */
     enum kx_sink_state logged_state;
+    enum kx_sink_state state;
+    uint64_t entered_ns; /* boot clock: that state */
     uint64_t lines_until_ns;
     unsigned lines;
     struct kx_log_limit condemned_limit, letters_limit;
@@ -115,6 +117,13 @@ static void log_state(struct kx_pipe *pipe, const struct kx_sink_status *status,
 static void log_sender(struct kx_pipe *pipe, uint64_t now_ns)
 {
     const struct kx_sender_report *report = kx_sender_report(pipe->sender);
+    if (report->changed) {
+        kx_log(KX_LOG_DEBUG, pipe->component, "state %s, after %.3f s of %s",
+               kx_sink_state_name(report->status->state), (double)(now_ns - pipe->entered_ns) / 1e9,
+               kx_sink_state_name(pipe->state));
+        pipe->state = report->status->state;
+        pipe->entered_ns = now_ns;
+    }
     log_state(pipe, report->status, now_ns);
     if (report->reopened)
         kx_log(KX_LOG_INFO, pipe->component, "opened anew with the changed settings");
@@ -349,6 +358,7 @@ kx_pipe_create(struct kx_pipe **ret_pipe, const struct kx_pipe_params *params, s
     struct kx_pipe *pipe = calloc(1, sizeof *pipe);
     if (pipe == NULL)
         return kx_error_set(err, KX_ERR_NOMEM, 0, "no memory for a sink");
+    pipe->entered_ns = kx_clock_boot_ns();
     pipe->ring = params->ring;
     pipe->reader = params->reader;
     pipe->stop_fd = -1;

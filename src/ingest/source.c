@@ -81,8 +81,13 @@ static void show(struct kx_source *source)
 static void enter(struct kx_source *source, enum kx_source_state state, const char *text)
 {
     struct kx_source_status *status = &source->status;
-    if (status->state != state)
-        status->since_ns = kx_clock_wall_ns();
+    if (status->state != state) {
+        int64_t now_ns = kx_clock_wall_ns();
+        kx_log(KX_LOG_DEBUG, source->component, "state %s, after %.3f s of %s",
+               kx_source_state_name(state), (double)(now_ns - status->since_ns) / 1e9,
+               kx_source_state_name(status->state));
+        status->since_ns = now_ns;
+    }
     status->state = state;
     if (text != status->text)
         snprintf(status->text, sizeof(status->text), "%s", text);

@@ -6,9 +6,11 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/text.h"
+#include <ctype.h>
 #include <curl/curl.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 enum {
     SHOWN_BYTES = 200,   /* of an answer, in an error's text */
@@ -66,11 +68,37 @@ static void redact(struct kx_buf *out, const char *text, size_t length, const ch
     kx_buf_bytes(out, text, length);
 }
 
+/* The length of the base64 that text begins with; 0 when it may as well be a word. */
+static size_t base64_length(const char *text, size_t length)
+{
+    enum { SHORTEST = 8 };
+    size_t run = 0;
+    bool word = true; /* no capital and no digit behind its first letter */
+    for (; run < length && text[run] != '\0'; run++) {
+        unsigned char c = (unsigned char)text[run];
+        if (!isalnum(c) && strchr("+/=", c) == NULL)
+            break;
+        word = word && (run == 0 || islower(c));
+    }
+    return word || run < SHORTEST ? 0 : run;
+}
+
+/* A far end may repeat our headers: what stands behind "Basic " is user and password, readable. */
+static void redact_basic(char *text, size_t length)
+{
+    static const char scheme[] = "basic ";
+    enum { WIDTH = sizeof scheme - 1 };
+    for (size_t i = 0; i + WIDTH < length; i++)
+        if (strncasecmp(text + i, scheme, WIDTH) == 0)
+            memset(text + i + WIDTH, '*', base64_length(text + i + WIDTH, length - i - WIDTH));
+}
+
 void kx_http_show(struct kx_buf *out, const char *text, size_t length, const char *secret)
 {
     struct kx_buf plain;
     kx_buf_init(&plain, 4 * KX_HTTP_ANSWER_MAX);
     redact(&plain, text, length, secret);
+    redact_basic(plain.data, plain.length);
     while (plain.length > 0 && (unsigned char)plain.data[plain.length - 1] <= ' ')
         plain.length--;
     size_t shown = kx_text_utf8_cut(plain.data, plain.length, SHOWN_BYTES);

@@ -99,8 +99,11 @@ static bool probe_reach(struct probing *probing)
 static bool probe_write(struct probing *probing)
 {
     static const char comment[] = "# kismet-export probe\n";
-    const struct kx_http_request request = {.body = comment, .length = sizeof comment - 1};
     const struct kx_influxdb_config *influxdb = &probing->config->influxdb;
+    const struct kx_http_request request = {.body = comment,
+                                            .length = sizeof comment - 1,
+                                            /* not to be shown when it is repeated to us */
+                                            .secret = kx_influxdb_secret(influxdb)};
     const char *what = influxdb->api == KX_INFLUX_V2 ? "bucket" : "database";
     struct kx_error err;
     struct kx_buf url;

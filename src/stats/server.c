@@ -372,6 +372,7 @@ static void tick(lws_sorted_usec_list_t *timer)
         connection->over = true;
         lws_set_timeout(connection->wsi, PENDING_TIMEOUT_KILLED_BY_PARENT, LWS_TO_KILL_ASYNC);
     }
+    kx_snapshot_take_threads(server->snapshot, now_ns);
     if (now_ns >= kx_rates_due_ns(server->rates)) {
         take(server);
         kx_status_sample(server->snapshot, server->sample);

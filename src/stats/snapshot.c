@@ -14,6 +14,7 @@ void kx_snapshot_destroy(struct kx_snapshot *snapshot)
     free(snapshot->sources);
     free(snapshot->sinks);
     free(snapshot->threads);
+    kx_pulse_destroy(snapshot->pulse);
     free(snapshot);
 }
 
@@ -35,6 +36,11 @@ enum kx_code kx_snapshot_create(struct kx_snapshot **ret_snapshot,
         snapshot->threads == NULL) {
         kx_snapshot_destroy(snapshot);
         return kx_error_set(err, KX_ERR_NOMEM, 0, "no memory for the statistics");
+    }
+    enum kx_code code = kx_pulse_create(&snapshot->pulse, feed, err);
+    if (code != KX_OK) {
+        kx_snapshot_destroy(snapshot);
+        return code;
     }
     for (size_t i = 0; i < feed->source_count; i++)
         snapshot->sources[i].of = &feed->sources[i];
@@ -177,11 +183,9 @@ static void take_cpu(struct kx_snapshot *snapshot)
 
 void kx_snapshot_take_threads(struct kx_snapshot *snapshot, uint64_t now_ns)
 {
-    for (size_t i = 0; i < snapshot->feed->thread_count; i++) {
-        struct kx_snapshot_thread *thread = &snapshot->threads[i];
-        uint64_t alive_ns = thread->of->alive_ns(thread->of->of);
-        thread->late_ns = now_ns > alive_ns ? now_ns - alive_ns : 0;
-    }
+    kx_pulse_look(snapshot->pulse, now_ns);
+    for (size_t i = 0; i < snapshot->feed->thread_count; i++)
+        snapshot->threads[i].late_ns = snapshot->pulse->threads[i].late_ns;
 }
 
 static void take_process(struct kx_snapshot *snapshot)

@@ -19,6 +19,7 @@
 #include "base/error.h"
 #include "stats/feed.h"
 #include "stats/process.h"
+#include "stats/pulse.h"
 #include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -46,7 +47,7 @@ struct kx_snapshot_sink {
 
 struct kx_snapshot_thread {
     const struct kx_feed_thread *of;
-    uint64_t late_ns; /* silent beyond its time; 0 = it moves */
+    uint64_t late_ns; /* as stats/pulse.h judges; 0 = it moves */
     bool cpu_known;
     double cpu_s;
 };
@@ -60,6 +61,7 @@ struct kx_snapshot {
     struct kx_snapshot_source *sources;
     struct kx_snapshot_sink *sinks;
     struct kx_snapshot_thread *threads;
+    struct kx_pulse *pulse;
     uint64_t counters[KX_COUNTERS]; /* of the process and of main */
     double gauges[KX_GAUGES];
     struct kx_process_usage usage;
@@ -72,7 +74,7 @@ enum kx_code kx_snapshot_create(struct kx_snapshot **ret_snapshot,
                                 struct kx_error *err);
 void kx_snapshot_destroy(struct kx_snapshot *snapshot); /* NULL-safe */
 void kx_snapshot_take(struct kx_snapshot *snapshot, uint64_t now_ns, int64_t wall_ns);
-/* Only whether the threads move: cheap, and locks nothing. */
+/* Only whether the threads move: cheap, and locks nothing. At least once a second. */
 void kx_snapshot_take_threads(struct kx_snapshot *snapshot, uint64_t now_ns);
 
 /* The account of a sink by its terms; every reason summed. */

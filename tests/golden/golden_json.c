@@ -1,8 +1,8 @@
 /*
  * Records in, the bytes of their JSON out.
  */
-#include "golden.h"
 #include "encode/json.h"
+#include "golden.h"
 #include <math.h>
 #include <time.h>
 

@@ -1,6 +1,6 @@
 /*
- * Loaded before libc: syncing a file with "/dead-disk/" in its path never comes back, as on a disk that is
- * dying or a network file system whose server has gone. No signal of the program's ends it.
+ * Loaded before libc: syncing a file with "/dead-disk/" in its path never comes back, as on a disk
+ * that is dying or a network file system whose server has gone. No signal of the program's ends it.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>

@@ -1,6 +1,7 @@
 """What a service manager and somebody at a terminal see of a run."""
 
 import fcntl
+import json
 import os
 import pty
 import re
@@ -11,10 +12,15 @@ import struct
 import subprocess
 import termios
 import threading
+import time
 
 import pytest
 
+from campaign import configure, source
+from frozen import Frozen
 from harness import BUILD, ROOT, Exporter, Sim, wait_for
+from httpstub import Answer, Stub
+from ports import Port
 
 UNITS = sorted((ROOT / "deploy" / "systemd").glob("*.service"))
 
@@ -64,6 +70,39 @@ def test_ready_status_watchdog_reload_and_stop(started, tmp_path):
     assert exporter.stop() == 0
     assert manager.heard().count("STOPPING=1") == 1
     assert manager.messages.index("STOPPING=1") > manager.messages.index("READY=1")
+
+
+@pytest.mark.parametrize("thread", ["w:sqlite", "s:sqlite", "ingest", "stats"])
+def test_a_frozen_thread_starves_the_watchdog(started, tmp_path, thread):
+    sim = started(Sim, "--devices", "20")
+    manager = Manager(tmp_path)
+    exporter = started(
+        Exporter,
+        *("--kismet-host", sim.url, "--export-type", "sqlite", "--update-rate", "1"),
+        *("--sqlite-path", tmp_path / "kismet.db", "--stats-listen", "127.0.0.1:0"),
+        env={"NOTIFY_SOCKET": str(manager.path), "WATCHDOG_USEC": "500000"},
+    )
+    port = Port(exporter)
+    exporter.streaming()
+    wait_for(lambda: manager.has("WATCHDOG=1"), what="the watchdog is fed")
+    with Frozen(exporter.pid, thread):
+        wait_for(
+            lambda: f"thread {thread} does not move" in exporter.stderr(), 60, "the log names it"
+        )
+        assert "the watchdog is not fed" in exporter.stderr()
+        if thread != "stats":  # which cannot answer then
+            status, _, text = wait_for(
+                lambda: (lambda a: a if a[0] == 503 else None)(port.ask("/healthz")),
+                what="/healthz says the same",
+            )
+            assert [late["thread"] for late in json.loads(text)["late"]] == [thread]
+        fed = manager.heard().count("WATCHDOG=1")
+        deadline = time.monotonic() + 4 * 0.5  # four meals
+        wait_for(lambda: time.monotonic() > deadline, what="four meals' time")
+        assert manager.heard().count("WATCHDOG=1") == fed
+    wait_for(lambda: manager.heard().count("WATCHDOG=1") > fed, what="it is fed again")
+    assert "every thread moves again" in exporter.stderr()
+    exporter.finish()
 
 
 def test_ready_is_said_before_kismet_is_there(started, tmp_path):
@@ -181,3 +220,49 @@ def test_a_file_gets_the_log(started, tmp_path):
     exporter = started(Exporter, *sqlite(sim, tmp_path))
     exporter.streaming()
     assert "\x1b[" not in exporter.stderr()
+
+
+RFC3339 = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_debug_shows_states_batches_and_retries_with_times(started, tmp_path, form):
+    """Each change of a state, of a source that is lost and a sink that is refused, and each try."""
+    sim = started(Sim, "--devices", "30", "--change", "100")
+    stub = started(lambda _directory: Stub())
+    stub.script(Answer(503, "busy"), Answer(401, "who are you"))
+    sinks = [{"name": "lake", "type": "influxdb", "url": stub.url, "token": "x", "org": "o", "bucket": "b"}]
+    exporter = started(
+        Exporter,
+        *("--config", configure(tmp_path, [source(sim.url, "attic")], sinks=sinks)),
+        *("--log-level", "debug", "--log-format", form, "--stats-listen", "off"),
+    )
+
+    def lines(level, component):
+        found = []
+        for line in exporter.stderr().splitlines():
+            if form == "json":
+                said = json.loads(line)
+                parts = said["time"], said["level"], said["component"], said["message"]
+            else:
+                parts = re.match(r"(\S+) (\w+) (.*?): (.*)$", line).groups()
+            assert re.match(RFC3339, parts[0]), line
+            if parts[1:3] == (level, component):
+                found.append(parts[3])
+        return found
+
+    def said(component, pattern):
+        return any(re.search(pattern, line) for line in lines("debug", component))
+
+    wait_for(lambda: said("source attic", r"^state streaming, after \d+\.\d{3} s of connecting$"), what="streaming")
+    retried = r"^batch \d+: \d+ records to be tried again in \d+\.\d ms, 0 delivered, .* next try in \d+\.\d s: .*503"
+    wait_for(lambda: said("sink lake", retried), what="a retry with its times")
+    wait_for(lambda: said("sink lake", r"^state retrying, after \d+\.\d{3} s of starting$"), what="retrying")
+    wait_for(lambda: said("sink lake", r"^batch \d+: \d+ records held in .*401"), 40, "a hold")
+    wait_for(lambda: said("sink lake", r"^state held, after \d+\.\d{3} s of retrying$"), what="held")
+    exporter.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: said("sink lake", r"^state ok, after .* of held$"), what="ok")
+    wait_for(lambda: said("sink lake", r"^batch \d+: \d+ records sent in \d+\.\d ms, \d+ delivered"), what="a batch")
+    sim.kill()
+    wait_for(lambda: said("source attic", r"^state backing_off, after .* of streaming$"), what="lost")
+    assert exporter.stop() == 0

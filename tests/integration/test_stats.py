@@ -1,6 +1,5 @@
 """The stats port: what it says is true, whoever asks and however, and nobody else notices."""
 
-import ctypes
 import json
 import os
 import re
@@ -12,6 +11,7 @@ import time
 import pytest
 
 from campaign import configure, count, launch, source
+from frozen import Frozen
 from harness import ROOT, SLOW, TERMS, Exporter, Sim, wait_for
 from ports import Port, account, imbalance, parse, total
 
@@ -186,37 +186,6 @@ def test_ready_is_who_is_well(started, tmp_path):
 
 
 # --- health ---
-
-SEIZE, INTERRUPT, DETACH, WALL = 0x4206, 0x4207, 17, 0x40000000
-
-
-class Frozen:
-    """One thread of a process, stopped by its debugger: us."""
-
-    def __init__(self, pid, name):
-        self.libc = ctypes.CDLL(None, use_errno=True)
-        self.libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
-        self.libc.ptrace.restype = ctypes.c_long
-        for task in os.listdir(f"/proc/{pid}/task"):
-            with open(f"/proc/{pid}/task/{task}/comm") as f:
-                if f.read().strip() == name:
-                    self.task = int(task)
-
-    def call(self, request):
-        if self.libc.ptrace(request, self.task, None, None) != 0:
-            return ctypes.get_errno()
-        return 0
-
-    def __enter__(self):
-        if self.call(SEIZE) != 0:
-            pytest.skip("this machine lets nobody trace a thread")
-        assert self.call(INTERRUPT) == 0
-        os.waitpid(self.task, WALL)
-        return self
-
-    def __exit__(self, *_):
-        assert self.call(DETACH) == 0
-
 
 @pytest.mark.parametrize("thread", ["w:db", "s:lines", "ingest"])
 def test_a_frozen_thread_is_named(started, tmp_path, thread):

@@ -25,9 +25,9 @@ ALLOWED = {
     "sinks": {"encode", "record", "config", "stats", "base"},
 }
 ALLOWED_HEADERS = {"sinks": {"batch/sink.h", "batch/presence.h"}}
-WIRING = {"main.c", "login.c", "login.h", "probe.c", "probe.h", "keyfile.c", "keyfile.h",
-          "terminal.c", "terminal.h", "reload.c", "reload.h", "feed.c", "feed.h", "display.c",
-          "display.h", "schema.c", "schema.h"}
+WIRING = {f"{name}.{kind}" for kind in "ch" for name in (
+    "account", "display", "feed", "keyfile", "login", "probe", "reload", "schema", "terminal"
+)} | {"main.c"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"')
 COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 

@@ -67,7 +67,7 @@ static void without_a_manager_nothing_happens(void **state)
         assert_int_equal(notify.fd, -1);
         kx_notify_ready(&notify);
         kx_notify_status(&notify, "fine");
-        kx_notify_watch(&notify, 1, UINT64_MAX);
+        kx_notify_watch(&notify, 1, true);
         assert_int_equal(kx_notify_due_ns(&notify), 0);
         kx_notify_close(&notify);
     }
@@ -129,16 +129,16 @@ static void the_watchdog_is_fed_while_all_are_alive(void **state)
     setenv("WATCHDOG_PID", pid, 1);
     kx_notify_open(&notify);
     uint64_t now = 100 * KX_NS_PER_S;
-    kx_notify_watch(&notify, now, now);
+    kx_notify_watch(&notify, now, true);
     assert_string_equal(heard(&manager), "WATCHDOG=1");
     assert_int_equal(kx_notify_due_ns(&notify), now + 10 * KX_NS_PER_S);
-    kx_notify_watch(&notify, now + 9 * KX_NS_PER_S, UINT64_MAX);
+    kx_notify_watch(&notify, now + 9 * KX_NS_PER_S, true);
     assert_string_equal(heard(&manager), "");
     /* A thread is late: it starves, until the thread has moved. */
     now += 10 * KX_NS_PER_S;
-    kx_notify_watch(&notify, now, now - 1);
+    kx_notify_watch(&notify, now, false);
     assert_string_equal(heard(&manager), "");
-    kx_notify_watch(&notify, now + 1, now + 1);
+    kx_notify_watch(&notify, now + 1, true);
     assert_string_equal(heard(&manager), "WATCHDOG=1");
     kx_notify_close(&notify);
     leave(&manager);
@@ -158,7 +158,7 @@ static void a_watchdog_of_another_process_is_not_ours(void **state)
             setenv("WATCHDOG_PID", cases[i][1], 1);
         kx_notify_open(&notify);
         assert_int_equal(notify.interval_ns, 0);
-        kx_notify_watch(&notify, 1, UINT64_MAX);
+        kx_notify_watch(&notify, 1, true);
         assert_string_equal(heard(&manager), "");
         kx_notify_close(&notify);
         leave(&manager);
@@ -180,13 +180,13 @@ static void a_full_socket_is_tried_again(void **state)
     do { /* until the manager's queue is full */
         due = kx_notify_due_ns(&notify);
         now += KX_NS_PER_S;
-        kx_notify_watch(&notify, now, UINT64_MAX);
+        kx_notify_watch(&notify, now, true);
         sent++;
     } while (kx_notify_due_ns(&notify) != due && sent < 100000);
     assert_in_range(sent, 2, 99999);
     while (heard(&manager)[0] != '\0')
         ;
-    kx_notify_watch(&notify, now, UINT64_MAX);
+    kx_notify_watch(&notify, now, true);
     assert_string_equal(heard(&manager), "WATCHDOG=1");
     kx_notify_close(&notify);
     leave(&manager);

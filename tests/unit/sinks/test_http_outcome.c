@@ -165,6 +165,12 @@ static void test_what_is_shown(void **state)
     expect_shown("token tops3cret is bad: tops3cret", "tops3cret", "token *** is bad: ***");
     expect_shown("tops3cre", "tops3cret", "tops3cre");
     expect_shown("abc", "b", "abc"); /* too short to tell from any text */
+    /* Repeated headers: Basic is only base64. */
+    expect_shown("a: Basic dXNlcjpwYXNz, b", NULL, "a: Basic ************, b");
+    expect_shown("basic dXNlcjpw", NULL, "basic ********");
+    expect_shown("Basic authentication, Basic Authentication", NULL,
+                 "Basic authentication, Basic Authentication");
+    expect_shown("Basic ", NULL, "Basic");
     memset(lengthy, 'x', sizeof lengthy - 1);
     lengthy[sizeof lengthy - 1] = '\0';
     memset(cut, 'x', 200);

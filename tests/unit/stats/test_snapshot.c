@@ -1,4 +1,5 @@
 /* Snapshots: the account of a sink while it is counted, gauges that are known or not, verdicts. */
+#include "base/clock.h"
 #include "feeding.h"
 #include "stats/snapshot.h"
 
@@ -209,10 +210,10 @@ static void test_threads(void **state)
 {
     struct pair *pair = *state;
     pair->f.alive[0] = 1000;
-    kx_snapshot_take_threads(pair->snapshot, 1000);
-    assert_true(pair->snapshot->threads[0].late_ns == 0);
     kx_snapshot_take_threads(pair->snapshot, 1700);
-    assert_true(pair->snapshot->threads[0].late_ns == 700);
+    assert_true(pair->snapshot->threads[0].late_ns == 0);
+    kx_snapshot_take_threads(pair->snapshot, 1700 + KX_NS_PER_S);
+    assert_true(pair->snapshot->threads[0].late_ns == 700 + KX_NS_PER_S);
     assert_true(pair->snapshot->threads[1].late_ns == 0);
 }
 

@@ -82,6 +82,7 @@ static void test_healthy(void **state)
     kx_snapshot_take_threads(pair->snapshot, KX_NS_PER_S);
     assert_true(kx_status_healthy(&pair->out, pair->snapshot));
     assert_string_equal(ended(pair), "{\"late\":[],\"healthy\":true}\n");
+    kx_snapshot_take_threads(pair->snapshot, 5 * KX_NS_PER_S);
     kx_snapshot_take_threads(pair->snapshot, 8 * KX_NS_PER_S + 100000000);
     kx_buf_clear(&pair->out);
     assert_false(kx_status_healthy(&pair->out, pair->snapshot));
