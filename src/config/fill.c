@@ -128,10 +128,11 @@ static enum kx_code fill_scalar(struct fill *fill,
     if (code != KX_OK)
         return code;
     code = kx_option_assign(option, object, text, err);
+    bool secret =
+        option->kind == KX_OPTION_SECRET && (option->is_secret == NULL || option->is_secret(text));
     explicit_bzero(text, strlen(text)); /* it may be a secret */
     free(text);
-    if (code != KX_OK || option->kind != KX_OPTION_SECRET || expanded ||
-        !kx_yaml_is_exposed(fill->yaml))
+    if (code != KX_OK || !secret || expanded || !kx_yaml_is_exposed(fill->yaml))
         return code;
     if (!kx_strings_addf(&fill->config->warnings,
                          "%s:%u: %s stands in a file that everybody can read: run 'chmod 600' on "

@@ -824,6 +824,13 @@ static void conn_on_the_command_line(void **state)
         if (warned(config, "--postgres-conn puts a secret") != cases[i].secret)
             fail_msg("%s", cases[i].conn);
         kx_config_destroy(config);
+        snprintf(line, sizeof line, "sinks: [{type: postgres, conn: '%s'}]\n", cases[i].conn);
+        write_file("f.yaml", line, 0644);
+        config = load_good(NULL, "--config=f.yaml");
+        if (warned(config, "conn stands in a file that everybody can read") != cases[i].secret)
+            fail_msg("%s", cases[i].conn);
+        kx_config_destroy(config);
+        unlink("f.yaml");
     }
 }
 
