@@ -102,16 +102,20 @@ static const char *type_of(enum kx_field field)
     return names[kx_fields[field].type];
 }
 
-/* The columns and statements; the floor's table is made like the sink's. */
+/* The columns and statements. The floor's table is made like the sink's, and so are its temporary
+ * table (nothing behind it to be emptied at each commit) and its statement (planned once). */
 static void floor_open(const char *conninfo)
 {
     char stage[SQL_MAX] = "CREATE TEMP TABLE stage (n integer, heard timestamptz, received "
-                          "timestamptz";
+                          "timestamptz) ON COMMIT DELETE ROWS; ALTER TABLE stage";
     char set[SQL_MAX] = "", values[1024] = "";
     for (enum kx_field field = KX_F_MAC_ADDR; field < KX_FIELDS; field++) {
         const char *name = kx_fields[field].name;
-        snprintf(stage + strlen(stage), sizeof stage - strlen(stage), ", %s %s", name,
-                 type_of(field));
+        snprintf(stage + strlen(stage), sizeof stage - strlen(stage), "%s ADD COLUMN %s %s",
+                 field > KX_F_MAC_ADDR ? "," : "", name, type_of(field));
+        if (strcmp(type_of(field), "text") == 0)
+            snprintf(stage + strlen(stage), sizeof stage - strlen(stage),
+                     ", ALTER COLUMN %s SET STORAGE PLAIN", name);
         if (field == KX_F_EXTRA)
             continue;
         snprintf(columns + strlen(columns), sizeof columns - strlen(columns), "%s, ", name);
@@ -120,9 +124,9 @@ static void floor_open(const char *conninfo)
         if (field != KX_F_MAC_ADDR)
             snprintf(set + strlen(set), sizeof set - strlen(set), "%s = EXCLUDED.%s, ", name, name);
     }
-    strcat(stage, ") ON COMMIT DELETE ROWS");
     snprintf(insert_sql, sizeof insert_sql,
-             "INSERT INTO floor_devices (%slast_updated, updated_at, created_at) SELECT %sheard, "
+             "PREPARE floor AS INSERT INTO floor_devices (%slast_updated, updated_at, created_at) "
+             "SELECT %sheard, "
              "heard, now() FROM stage ON CONFLICT (mac_addr) DO UPDATE SET %slast_updated = "
              "EXCLUDED.last_updated, updated_at = EXCLUDED.updated_at",
              columns, columns, set);
@@ -143,6 +147,7 @@ static void floor_open(const char *conninfo)
             "60)"),
         PGRES_COMMAND_OK);
     must(PQexec(plain, stage), PGRES_COMMAND_OK);
+    must(PQexec(plain, insert_sql), PGRES_COMMAND_OK);
     must(PQprepare(plain, "by_row", by_row_sql, 0, NULL), PGRES_COMMAND_OK);
     copy.fields = (1ull << KX_FIELDS) - (1ull << KX_F_MAC_ADDR);
     kx_buf_init(&encoded, ROWS_BYTES_MAX);
@@ -183,7 +188,7 @@ static void floor_write(unsigned first, unsigned end)
     must(PQgetResult(plain), PGRES_COMMAND_OK);
     while (PQgetResult(plain) != NULL) {
     }
-    must(PQexec(plain, insert_sql), PGRES_COMMAND_OK);
+    must(PQexec(plain, "EXECUTE floor"), PGRES_COMMAND_OK);
     must(PQexec(plain, "COMMIT"), PGRES_COMMAND_OK);
 }
 

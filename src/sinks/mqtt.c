@@ -16,8 +16,10 @@
 #include <string.h>
 
 #define GOODBYE_NS KX_NS_PER_S
+#define QUIET_NS (2 * KX_NS_PER_MS) /* no completion for so long, then twice that, and so on */
 enum {
     TAKE = 64,                /* completions taken at once */
+    EXTRA_MAX = 5,            /* messages above the window */
     SUSPECT_BYTES_MIN = 2048, /* no broker's limit is smaller, as far as we know */
 };
 
@@ -41,6 +43,7 @@ struct mqtt_sink {
     struct suspect suspect;
     struct kx_mqtt_tag oldest; /* that came back unconfirmed on this connection; end 0 = none */
     uint32_t largest;          /* payload that was confirmed, in bytes */
+    uint32_t extra;            /* messages above the window, because nothing comes back */
     int fault;                 /* the broker's reason for a refused publication; 0 = none */
     char topic[KX_MQTT_TOPIC_SIZE]; /* of the present message */
     char reason[KX_REASON_MAX];     /* of the last refused record */
@@ -170,6 +173,7 @@ static void drop(struct mqtt_sink *sink, bool lost)
     if (lost && sink->oldest.end > 0)
         suspect(sink, &sink->oldest);
     sink->oldest.end = 0;
+    sink->extra = 0;
     kx_count(sink->counters, KX_C_SUPERSEDED, kx_mqtt_window_lost(&sink->window));
     kx_mqtt_session_forget(&sink->session);
     sink->fault = 0;
@@ -241,7 +245,8 @@ static enum sending send_one(struct mqtt_sink *sink, struct kx_mqtt_flight *flig
     if (i == end)
         return SENDING_NOTHING;
     const struct kx_record *record = kx_batch_record(&flight->batch, i);
-    if (kx_mqtt_conn_out(conn) >= kx_mqtt_session_window(&sink->session) || must_wait(sink, record))
+    uint32_t window = kx_mqtt_session_window(&sink->session) + sink->extra;
+    if (kx_mqtt_conn_out(conn) >= window || must_wait(sink, record))
         return SENDING_FULL;
     struct kx_mqtt_message message = {.topic = sink->topic,
                                       .qos = (int)sink->config->qos,
@@ -282,11 +287,12 @@ static enum sending send_one(struct mqtt_sink *sink, struct kx_mqtt_flight *flig
 }
 
 /* As much as goes. Returns how many completions are worth to be waited for. */
-static uint32_t
-send_some(struct mqtt_sink *sink, struct kx_mqtt_flight *now, struct kx_mqtt_flight *next)
+static uint32_t send_some(struct mqtt_sink *sink,
+                          struct kx_mqtt_flight *now,
+                          struct kx_mqtt_flight *next,
+                          bool *ret_full)
 {
     enum sending sending;
-    uint32_t out;
     do
         sending = send_one(sink, now, now->batch.end);
     while (sending == SENDING_WENT);
@@ -294,12 +300,35 @@ send_some(struct mqtt_sink *sink, struct kx_mqtt_flight *now, struct kx_mqtt_fli
         do
             sending = send_one(sink, next, next->batch.end);
         while (sending == SENDING_WENT);
-    out = kx_mqtt_conn_out(sink->session.conn);
-    /* One at a time: paho may sleep through the word that there is something to send, for a second,
-     * and only the next message wakes it. Bursts of half a window were a twentieth as fast. */
-    if (sending == SENDING_FULL)
+    *ret_full = sending == SENDING_FULL;
+    /* One at a time keeps paho's thread awake: bursts of half a window were a twentieth as fast. */
+    if (*ret_full)
         return 1;
+    uint32_t out = kx_mqtt_conn_out(sink->session.conn);
     return now->out_count < out ? now->out_count : out;
+}
+
+/* Waits for completions. With a full window that is silent, paho has slept through the word that
+ * there is something to send; the next message, above the window, says it again. */
+static enum kx_mqtt_wait
+wait(struct mqtt_sink *sink, uint32_t want, bool full, const struct kx_call *call)
+{
+    struct kx_mqtt_conn *conn = sink->session.conn;
+    uint32_t extra_max = kx_mqtt_session_window(&sink->session) / 4; /* that much is held back */
+    if (extra_max > EXTRA_MAX)
+        extra_max = EXTRA_MAX;
+    uint64_t deadline_ns = call->deadline_ns;
+    uint64_t quiet_ns = kx_clock_boot_ns() + (QUIET_NS << sink->extra);
+    bool quiet = full && sink->extra < extra_max && (deadline_ns == 0 || quiet_ns < deadline_ns);
+    enum kx_mqtt_wait result =
+        kx_mqtt_conn_wait(conn, want, quiet ? quiet_ns : deadline_ns, call->stop_fd);
+    if (result == KX_MQTT_TIMEOUT && quiet) {
+        sink->extra++;
+        return KX_MQTT_READY;
+    }
+    if (result == KX_MQTT_READY)
+        sink->extra = 0;
+    return result;
 }
 
 /* --- deliver --- */
@@ -322,10 +351,11 @@ static enum kx_outcome run(struct mqtt_sink *sink,
         if (kx_mqtt_session_lost(&sink->session, &outcome, err))
             return outcome;
         kx_mqtt_presence_run(&sink->presence, &sink->session, kx_clock_boot_ns());
-        uint32_t want = send_some(sink, now, next);
+        bool full;
+        uint32_t want = send_some(sink, now, next, &full);
         if (want == 0)
             continue; /* everything was refused here */
-        switch (kx_mqtt_conn_wait(sink->session.conn, want, call->deadline_ns, call->stop_fd)) {
+        switch (wait(sink, want, full, call)) {
         case KX_MQTT_READY:
             break;
         case KX_MQTT_TIMEOUT:

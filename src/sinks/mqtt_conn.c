@@ -19,8 +19,8 @@ enum {
     ARRIVED_COUNT = 8, /* incoming messages kept: our own echo, and Home Assistant's word */
     CONNECT_S = 10,
     POLL_MS_MAX = 1000,
-    NUDGE_MS = 10, /* then four times that, and so on */
-    YIELDS = 2,    /* paho's threads need the processor to get on; that often saves the sleep */
+    NUDGE_MS = 100, /* longer than a broker takes; paho wakes by itself within the second */
+    YIELDS = 2,     /* paho's threads need the processor to get on; that often saves the sleep */
     RECEIVE_MAX_UNSAID = 65535, /* MQTT 5, 3.2.2.3.3 */
 };
 
@@ -538,8 +538,7 @@ static bool ready(struct kx_mqtt_conn *conn, uint32_t want)
            conn->status.state == KX_MQTT_LOST;
 }
 
-/* paho may have slept through the word that there is something to send, and sleeps for a second
- * then. Any command wakes it; this one asks the broker for nothing. */
+/* Any command wakes paho's thread; this one asks the broker for nothing. */
 static void nudge(struct kx_mqtt_conn *conn)
 {
     MQTTAsync_unsubscribe(conn->client, "kismet-export/nudge", NULL);
@@ -550,7 +549,7 @@ kx_mqtt_conn_wait(struct kx_mqtt_conn *conn, uint32_t want, uint64_t deadline_ns
 {
     struct pollfd fds[] = {{.fd = conn->wake_fd, .events = POLLIN},
                            {.fd = stop_fd, .events = POLLIN}};
-    int nudge_ms = NUDGE_MS;
+    bool nudged = false;
     for (unsigned yields = 0;;) {
         pthread_mutex_lock(&conn->mutex);
         bool there = ready(conn, want);
@@ -568,10 +567,10 @@ kx_mqtt_conn_wait(struct kx_mqtt_conn *conn, uint32_t want, uint64_t deadline_ns
             return KX_MQTT_READY;
         if (deadline_ns != 0 && now_ns >= deadline_ns) /* a wake-up too many does no harm */
             return KX_MQTT_TIMEOUT;
-        bool nudges = conn->out > 0 && conn->client != NULL && nudge_ms < POLL_MS_MAX;
-        int most_ms = nudges ? nudge_ms : POLL_MS_MAX;
-        if (poll(fds, 2, kx_clock_poll_ms(deadline_ns, now_ns, most_ms)) == 0 && nudges) {
-            nudge_ms *= 4;
+        bool nudges = !nudged && conn->out > 0 && conn->client != NULL;
+        int most_ms = kx_clock_poll_ms(deadline_ns, now_ns, nudges ? NUDGE_MS : POLL_MS_MAX);
+        if (poll(fds, 2, most_ms) == 0 && nudges && most_ms == NUDGE_MS) {
+            nudged = true;
             nudge(conn);
         }
         uint64_t count;

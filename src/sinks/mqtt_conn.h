@@ -15,6 +15,11 @@
  * made with our mutex held, and a callback only copies. Every client of the process shares paho's
  * two threads; a name that a slow server resolves holds them all.
  *
+ * paho's sending thread (1.3.12) looks at its list, finds it empty and waits for a second, and what
+ * is put there between the look and the wait wakes nobody until the next command does. So the sink
+ * goes a little above its window when that is silent, and _wait, where it is not the sink that has
+ * more to send, asks once, after 100 ms without a completion, to unsubscribe from nothing.
+ *
  * The sender's thread calls everything. Full: publish says no when every slot is in flight; the
  * number of slots is 80 % of what paho and the broker take, because paho slows to a crawl when its
  * own window fills. Failure: kx_mqtt_conn_create leaves nothing; afterwards `state` says it.

@@ -12,7 +12,7 @@
 
 #define REACH_NS (2 * KX_NS_PER_S)
 #define LIVES_NS (KX_NS_PER_S / 5)
-enum { STAY_MS = 300 };
+enum { STAY_MS = 1000 }; /* a broker that saves and ends still holds its port */
 
 /* 0, or the errno. stay_ms: how long the other end must leave the connection alone. */
 static int

@@ -65,8 +65,10 @@ class Broker:
             self.process.process.send_signal(sig)
             self.process.wait()
 
-    def restart(self, sig=signal.SIGTERM):
+    def restart(self, sig=signal.SIGTERM, down_s=0):
+        """down_s: that long nobody listens there."""
         self.stop(sig)
+        time.sleep(down_s)
         self.start()
 
     def log(self):
@@ -124,6 +126,85 @@ class Watcher:
     def kill(self):
         self.client.disconnect()
         self.client.loop_stop()
+
+
+class Witness(Watcher):
+    """A subscriber for a broker that is killed: it reads what the broker wrote to the last byte.
+
+    paho hangs up when it cannot acknowledge, with messages unread in its socket; a broker that was
+    killed before it saved them has them no more, although it confirmed them to their sender.
+    """
+
+    def __init__(self, port, topic, on_message, client_id="witness"):
+        self.messages = []
+        self.lock = threading.Lock()
+        self.note = on_message
+        self.address = ("127.0.0.1", port)
+        self.hello = self.packet(0x10, b"\0\4MQTT\4\0\0\0" + self.text(client_id))
+        self.subscribe = self.packet(0x82, b"\0\1" + self.text(topic) + b"\1")
+        self.subscribed = threading.Event()
+        self.stop = threading.Event()
+        self.socket = None
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+        assert self.subscribed.wait(20), "subscribed"
+
+    @staticmethod
+    def text(string):
+        return len(string).to_bytes(2, "big") + string.encode()
+
+    @staticmethod
+    def packet(kind, body):
+        assert len(body) < 128
+        return bytes((kind, len(body))) + body
+
+    def run(self):
+        while not self.stop.wait(0.02):
+            try:
+                with socket.create_connection(self.address) as self.socket:
+                    self.send(self.hello + self.subscribe)
+                    self.read(self.socket.makefile("rb"))
+            except OSError:
+                pass
+
+    def send(self, data):
+        try:
+            self.socket.sendall(data)
+        except OSError:
+            pass  # what the broker wrote before it went is there all the same
+
+    def read(self, stream):
+        while kind := stream.read(1):
+            length = shift = 0
+            while (byte := stream.read(1)[0]) > 127:
+                length |= (byte & 127) << shift
+                shift += 7
+            length |= byte << shift
+            body = stream.read(length)
+            if len(body) < length:
+                return
+            self.packet_came(kind[0], body)
+
+    def packet_came(self, kind, body):
+        if kind >> 4 == 9:
+            self.subscribed.set()
+        if kind >> 4 != 3:
+            return
+        end = 2 + int.from_bytes(body[:2], "big")
+        message = paho.MQTTMessage(topic=body[2:end])
+        message.payload = body[end + 2 if kind & 6 else end :]
+        self.take(None, None, message)
+        if kind & 6:
+            self.send(b"\x40\2" + body[end : end + 2])
+
+    def kill(self):
+        self.stop.set()
+        if self.socket:
+            try:
+                self.socket.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+        self.thread.join()
 
 
 def retained(port, topic="#", seconds=0.5, user=None):

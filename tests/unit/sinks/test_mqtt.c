@@ -58,9 +58,9 @@ static void topics(void **state)
     sink.mac_case = KX_MAC_LOWER;
     assert_int_equal(kx_mqtt_topics_init(&made, &sink, "s", &err), KX_OK);
     const struct device_spec hostile = {
-        .mac = "AA:BB:CC:DD:EE:FF", .phy = "+/#$\n\xc3\xa9~", .source = "a.b_c-d"};
+        .mac = "AA:BB:CC:DD:EE:FF", .phy = "+/#$%\n\xc3\xa9~", .source = "a.b_c-d"};
     assert_true(kx_mqtt_topic_device(&made, device(&box, &hostile), topic));
-    assert_string_equal(topic, "kismet/%2B%2F%23%24%0A%C3%A9%7E/a.b_c-d/aa_bb_cc_dd_ee_ff");
+    assert_string_equal(topic, "kismet/%2B%2F%23%24%25%0A%C3%A9%7E/a.b_c-d/aa_bb_cc_dd_ee_ff");
     char text[101];
     memset(text, ' ', 100);
     text[100] = '\0';
@@ -169,6 +169,33 @@ static void no_older_state_behind_a_newer_one(void **state)
     kx_mqtt_window_fini(&window);
 }
 
+/* Each event stands for itself, and a device of one life says nothing of the next life's. */
+static void only_the_same_device_supersedes(void **state)
+{
+    (void)state;
+    setup_boxes();
+    struct kx_mqtt_window window = {0};
+    const struct event_spec event = {.type = "ALERT", .uid = 1};
+    box_event(&box, &event);
+    box_event(&box, &event);
+    box_device(&box, &(struct device_spec){.mac = "x"});
+    box_device(&box, &(struct device_spec){.mac = "x"});
+    for (uint32_t i = 0; i < 4; i++) {
+        struct kx_record *record = (struct kx_record *)(void *)(box.bytes + box.offsets[i]);
+        record->device_id = 7;
+        record->generation = i == 3 ? 2 : 1;
+        record->sequence = i + 1;
+    }
+    struct kx_mqtt_flight *flight = kx_mqtt_window_begin(&window, &box.batch, NULL);
+    kx_mqtt_flight_sent(flight, 0, 4);
+    kx_mqtt_flight_back(flight, 1, 2, true);
+    kx_mqtt_flight_back(flight, 3, 4, true);
+    assert_int_equal(kx_mqtt_window_lost(&window), 0);
+    assert_false(kx_batch_done(&box.batch, 0));
+    assert_false(kx_batch_done(&box.batch, 2));
+    kx_mqtt_window_fini(&window);
+}
+
 static void answers(void **state)
 {
     (void)state;
@@ -192,6 +219,7 @@ int main(void)
         cmocka_unit_test(only_what_changed),
         cmocka_unit_test(in_flight),
         cmocka_unit_test(no_older_state_behind_a_newer_one),
+        cmocka_unit_test(only_the_same_device_supersedes),
         cmocka_unit_test(answers),
     };
     box_init(&box);
