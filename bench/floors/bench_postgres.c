@@ -4,7 +4,8 @@
  * prepared statement, a transaction each, as the Python script does), in turn, on the same server
  * with the same settings.
  *
- *   bench_postgres CONNINFO BATCH [rounds]   a round writes each of 10,000 devices, all changed
+ *   bench_postgres CONNINFO BATCH [rounds [runs]]   a round writes each of 10,000 devices, all
+ *                                                   changed
  *
  * CONNINFO names a database that may be written over. bench/floors/postgres starts a server for it.
  */
@@ -20,7 +21,7 @@
 #include <unistd.h>
 
 enum { DEVICES = 10000, RECORD_MAX = 1024, RUNS = 5, SQL_MAX = 8192, ROWS_BYTES_MAX = 16 << 20 };
-enum { BLOCK_BYTES = 65536, BY_ROW_DEVICES = 500 };
+enum { BLOCK_BYTES = 65536, BY_ROW_DEVICES = 500, WRITES_MAX = 4096 };
 
 static char *memory;
 static uint32_t offsets[DEVICES];
@@ -101,16 +102,20 @@ static const char *type_of(enum kx_field field)
     return names[kx_fields[field].type];
 }
 
-/* The columns and statements; the floor's table is made like the sink's. */
+/* The columns and statements. The floor's table is made like the sink's, and so are its temporary
+ * table (nothing behind it to be emptied at each commit) and its statement (planned once). */
 static void floor_open(const char *conninfo)
 {
     char stage[SQL_MAX] = "CREATE TEMP TABLE stage (n integer, heard timestamptz, received "
-                          "timestamptz";
+                          "timestamptz) ON COMMIT DELETE ROWS; ALTER TABLE stage";
     char set[SQL_MAX] = "", values[1024] = "";
     for (enum kx_field field = KX_F_MAC_ADDR; field < KX_FIELDS; field++) {
         const char *name = kx_fields[field].name;
-        snprintf(stage + strlen(stage), sizeof stage - strlen(stage), ", %s %s", name,
-                 type_of(field));
+        snprintf(stage + strlen(stage), sizeof stage - strlen(stage), "%s ADD COLUMN %s %s",
+                 field > KX_F_MAC_ADDR ? "," : "", name, type_of(field));
+        if (strcmp(type_of(field), "text") == 0)
+            snprintf(stage + strlen(stage), sizeof stage - strlen(stage),
+                     ", ALTER COLUMN %s SET STORAGE PLAIN", name);
         if (field == KX_F_EXTRA)
             continue;
         snprintf(columns + strlen(columns), sizeof columns - strlen(columns), "%s, ", name);
@@ -119,9 +124,9 @@ static void floor_open(const char *conninfo)
         if (field != KX_F_MAC_ADDR)
             snprintf(set + strlen(set), sizeof set - strlen(set), "%s = EXCLUDED.%s, ", name, name);
     }
-    strcat(stage, ") ON COMMIT DELETE ROWS");
     snprintf(insert_sql, sizeof insert_sql,
-             "INSERT INTO floor_devices (%slast_updated, updated_at, created_at) SELECT %sheard, "
+             "PREPARE floor AS INSERT INTO floor_devices (%slast_updated, updated_at, created_at) "
+             "SELECT %sheard, "
              "heard, now() FROM stage ON CONFLICT (mac_addr) DO UPDATE SET %slast_updated = "
              "EXCLUDED.last_updated, updated_at = EXCLUDED.updated_at",
              columns, columns, set);
@@ -142,6 +147,7 @@ static void floor_open(const char *conninfo)
             "60)"),
         PGRES_COMMAND_OK);
     must(PQexec(plain, stage), PGRES_COMMAND_OK);
+    must(PQexec(plain, insert_sql), PGRES_COMMAND_OK);
     must(PQprepare(plain, "by_row", by_row_sql, 0, NULL), PGRES_COMMAND_OK);
     copy.fields = (1ull << KX_FIELDS) - (1ull << KX_F_MAC_ADDR);
     kx_buf_init(&encoded, ROWS_BYTES_MAX);
@@ -182,7 +188,7 @@ static void floor_write(unsigned first, unsigned end)
     must(PQgetResult(plain), PGRES_COMMAND_OK);
     while (PQgetResult(plain) != NULL) {
     }
-    must(PQexec(plain, insert_sql), PGRES_COMMAND_OK);
+    must(PQexec(plain, "EXECUTE floor"), PGRES_COMMAND_OK);
     must(PQexec(plain, "COMMIT"), PGRES_COMMAND_OK);
 }
 
@@ -258,7 +264,11 @@ struct way {
     int server_pid;
     double rates[RUNS];
     double client_us[RUNS], server_us[RUNS]; /* CPU a row */
+    double writes_ms[WRITES_MAX];            /* the first so many of all, each a batch */
+    unsigned writes;
 };
+
+static unsigned runs = RUNS;
 
 static double client_cpu_s(void)
 {
@@ -297,9 +307,15 @@ static void measure(struct way *way, unsigned rounds, unsigned run)
         memset(done, 0, sizeof done);
         double before_s = client_cpu_s();
         uint64_t start_ns = kx_clock_boot_ns();
-        for (unsigned first = 0; first < way->devices; first += batch_records)
+        uint64_t at_ns = start_ns;
+        for (unsigned first = 0; first < way->devices; first += batch_records) {
             way->write(first, first + batch_records);
-        took_ns += kx_clock_boot_ns() - start_ns;
+            uint64_t now_ns = kx_clock_boot_ns();
+            if (way->writes < WRITES_MAX)
+                way->writes_ms[way->writes++] = (double)(now_ns - at_ns) / 1e6;
+            at_ns = now_ns;
+        }
+        took_ns += at_ns - start_ns;
         client_s += client_cpu_s() - before_s;
     }
     double rows = (double)way->devices * rounds;
@@ -318,8 +334,15 @@ static double median(double values[RUNS])
 {
     double sorted[RUNS];
     memcpy(sorted, values, sizeof sorted);
-    qsort(sorted, RUNS, sizeof sorted[0], compare);
-    return sorted[RUNS / 2];
+    qsort(sorted, runs, sizeof sorted[0], compare);
+    return sorted[runs / 2];
+}
+
+/* Of the batches that this way wrote; its own order is gone behind it. */
+static double write_ms(struct way *way, double q)
+{
+    qsort(way->writes_ms, way->writes, sizeof way->writes_ms[0], compare);
+    return way->writes_ms[(unsigned)(q * (way->writes - 1))];
 }
 
 /* The process of the sink's session, which is the only other one of this database. */
@@ -336,9 +359,11 @@ int main(int argc, char **argv)
 {
     batch_records = argc > 2 ? (unsigned)atoi(argv[2]) : 0;
     unsigned rounds = argc > 3 ? (unsigned)atoi(argv[3]) : 10;
+    runs = argc > 4 ? (unsigned)atoi(argv[4]) : RUNS;
     memory = aligned_alloc(KX_RECORD_ALIGN, (size_t)DEVICES * RECORD_MAX);
-    if (memory == NULL || batch_records == 0 || DEVICES % batch_records != 0 || rounds == 0) {
-        fprintf(stderr, "usage: bench_postgres CONNINFO BATCH [rounds]\n");
+    if (memory == NULL || batch_records == 0 || DEVICES % batch_records != 0 || rounds == 0 ||
+        runs == 0 || runs > RUNS) {
+        fprintf(stderr, "usage: bench_postgres CONNINFO BATCH [rounds [runs]]\n");
         return 64;
     }
     static char name[] = "bench";
@@ -355,15 +380,18 @@ int main(int argc, char **argv)
         return 1;
     }
     floor_open(argv[1]);
-    struct way ways[] = {{.name = "floor", .write = floor_write, .devices = DEVICES},
-                         {.name = "sink", .write = sink_write, .devices = DEVICES},
-                         {.name = "by row", .write = by_row_write, .devices = BY_ROW_DEVICES}};
+    static struct way ways[] = {
+        {.name = "floor", .write = floor_write, .devices = DEVICES},
+        {.name = "sink", .write = sink_write, .devices = DEVICES},
+        {.name = "by row", .write = by_row_write, .devices = BY_ROW_DEVICES}};
     enum { WAYS = sizeof ways / sizeof ways[0] };
     for (int i = 0; i < WAYS; i++)
         ways[i].server_pid = i == 1 ? sink_pid() : PQbackendPID(plain);
     for (int i = 0; i < WAYS; i++) /* the first rounds insert, and fill the caches */
         measure(&ways[i], 2, 0);
-    for (unsigned run = 0; run < RUNS; run++)
+    for (int i = 0; i < WAYS; i++)
+        ways[i].writes = 0;
+    for (unsigned run = 0; run < runs; run++)
         for (int i = 0; i < WAYS; i++)
             measure(&ways[i], i == 2 ? 1 : rounds, run);
     for (int i = 0; i < WAYS; i++) {
@@ -371,8 +399,10 @@ int main(int argc, char **argv)
                "  runs",
                batch_records, ways[i].name, median(ways[i].rates), median(ways[i].client_us),
                median(ways[i].server_us));
-        for (unsigned run = 0; run < RUNS; run++)
+        for (unsigned run = 0; run < runs; run++)
             printf(" %.0f", ways[i].rates[run]);
+        printf("  a batch: p50 %.2f p99 %.2f ms", write_ms(&ways[i], 0.5),
+               write_ms(&ways[i], 0.99));
         printf("\n");
     }
     printf("batch %5u  sink / floor %.2f (R2)   sink / by row %.1f (R3)   stale %" PRIu64 "\n",

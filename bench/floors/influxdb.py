@@ -18,7 +18,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "integration"))
-os.environ["KX_BUILD"] = sys.argv[1] if len(sys.argv) > 1 else ""
+os.environ.setdefault("KX_BUILD", sys.argv[1] if len(sys.argv) > 1 else "")
 
 import influx  # noqa: E402
 

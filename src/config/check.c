@@ -358,6 +358,20 @@ enum kx_code kx_check_schema(void *field, struct kx_error *err)
                         length);
 }
 
+/* libpq, which knows for certain, is the sink's and not the configuration's. */
+bool kx_check_conn_is_secret(const char *text)
+{
+    const char *user = strstr(text, "://");
+    if (strstr(text, "password") != NULL) /* sslpassword, and the parameter of a URI */
+        return true;
+    if (user == NULL)
+        return false;
+    user += strlen("://");
+    size_t length = strcspn(user, "?");
+    const char *at = memchr(user, '@', length);
+    return at != NULL && memchr(user, ':', (size_t)(at - user)) != NULL;
+}
+
 enum kx_code kx_check_indexes(void *field, struct kx_error *err)
 {
     const struct kx_strings *names = field;

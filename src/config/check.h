@@ -9,6 +9,7 @@
 #define KX_CONFIG_CHECK_H
 
 #include "base/error.h"
+#include <stdbool.h>
 
 /* char *: a name that logs, labels and topics carry: 1 to KX_NAME_BYTES_MAX bytes of UTF-8. */
 enum kx_code kx_check_name(void *field, struct kx_error *err);
@@ -48,6 +49,8 @@ enum kx_code kx_check_indexes(void *field, struct kx_error *err);
 /* char *: an http(s) address without credential, query or fragment; it stays as it is written. */
 enum kx_code kx_check_http_url(void *field, struct kx_error *err);
 
+/* Whether a connection string of libpq has a password in it. A doubtful one has. */
+bool kx_check_conn_is_secret(const char *text);
 /* char *: a webhook's address: http(s), any path and query, no credential, no fragment; it stays as
  * it is written. */
 enum kx_code kx_check_webhook_url(void *field, struct kx_error *err);

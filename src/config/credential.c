@@ -141,8 +141,11 @@ warn_of_argv(struct kx_config *config, const struct kx_given *command_line, stru
 {
     for (size_t i = 0; i < kx_option_count(); i++) {
         const struct kx_option *option = kx_option_at(i);
-        if (option->kind == KX_OPTION_SECRET && command_line->values[i] != NULL &&
-            !kx_strings_addf(&config->warnings,
+        const char *value = command_line->values[i];
+        if (option->kind != KX_OPTION_SECRET || value == NULL ||
+            (option->is_secret != NULL && !option->is_secret(value)))
+            continue;
+        if (!kx_strings_addf(&config->warnings,
                              "--%s puts a secret where every user of this machine (ps) and the "
                              "shell's history see it: use %s, or %s in the environment",
                              option->flag, option->better, option->env))

@@ -122,6 +122,8 @@ struct kx_option {
     bool shorthand;     /* SECTION: `key: true` sets a bool at its beginning */
     bool lenient;       /* a flag of the script: useless = a warning, not an error */
     const char *better; /* SECRET: the flag to use instead of this one */
+    /* SECRET: whether this value has one in it; NULL = every value is one. */
+    bool (*is_secret)(const char *value);
     /* Checks, or makes canonical, the stored value; NULL = nothing to check. */
     enum kx_code (*check)(void *field, struct kx_error *err);
 };

@@ -22,6 +22,7 @@ static const struct kx_option rows[] = {
      IN_SINK(postgres.conn),
      .reload = KX_RELOAD_REOPEN,
      .better = "--postgres-conn-file",
+     .is_secret = kx_check_conn_is_secret,
      .fallback_words = "PG* in the environment, as of psql",
      .help = "Where the database is: postgresql://user@host:5432/database, or key=value words"},
     {.key = "conn_file",

@@ -59,10 +59,31 @@ fail(struct kx_postgres_db *db, const char *state, const char *text, struct kx_e
     return db->fault->outcome;
 }
 
+/* A message of class 22 quotes the value that it does not like: a name or an address, which no log
+ * is to repeat. All other classes quote names of tables and constraints. */
+static void hide_values(const char *message, char out[WORDS_MAX])
+{
+    size_t used = 0;
+    bool quoted = false;
+    for (; *message != '\0' && used < WORDS_MAX - 5; message++) {
+        bool quote = *message == '"';
+        if (!quoted || quote)
+            out[used++] = *message;
+        if (quote && !quoted) {
+            memcpy(out + used, "...", 3);
+            used += 3;
+        }
+        quoted = quoted != quote;
+    }
+    out[used] = '\0';
+}
+
+/* Of what the server says only the message itself: DETAIL and CONTEXT have the row in them. */
 static enum kx_outcome
 fail_result(struct kx_postgres_db *db, PGresult *result, struct kx_error *err)
 {
     char words[WORDS_MAX];
+    char hidden[WORDS_MAX];
     const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
     const char *constraint = PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME);
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
@@ -70,6 +91,10 @@ fail_result(struct kx_postgres_db *db, PGresult *result, struct kx_error *err)
     if (message != NULL && constraint != NULL && strstr(message, constraint) == NULL) {
         snprintf(words, sizeof words, "%s (constraint %s)", message, constraint);
         message = words;
+    }
+    if (message != NULL && state != NULL && strncmp(state, "22", 2) == 0) {
+        hide_values(message, hidden);
+        message = hidden;
     }
     if (message == NULL)
         message = PQresultErrorMessage(result);

@@ -14,6 +14,7 @@ static_assert(KX_F_TIMESTAMP == 0, "parameters begin at 1; the receive time is n
 /* Parameters beside the fields. */
 enum {
     P_HEARD = KX_FIELDS, /* text: last_updated */
+    P_HEARD_LESS,        /* text: a second less, see put_changed */
     P_RECEIVED,          /* text: when the record came */
     P_NOW,               /* text */
     P_AHEAD,             /* seconds: a last_seen beyond it is a wrong clock's */
@@ -105,7 +106,9 @@ static void put_first_seen(struct kx_buf *sql)
                   YEAR_2000_S, KX_F_FIRST_SEEN, KX_F_FIRST_SEEN);
 }
 
-/* " AND ...": whether anything changed, beginning with what nearly always did. */
+/* " AND ...": whether anything changed, beginning with what nearly always did. heard_at belongs to
+ * last_seen; beside it, it counts from a second on: it is corrected when the server's clock becomes
+ * known. */
 static void put_changed(struct kx_buf *sql,
                         uint32_t columns,
                         uint32_t values,
@@ -131,7 +134,19 @@ static void put_changed(struct kx_buf *sql,
     }
     put_fields(sql, values, "excluded.", NULL);
     put_extras(sql, extras, "excluded.", NULL);
-    kx_buf_text(sql, "))");
+    kx_buf_byte(sql, ')');
+    if (last_seen)
+        kx_buf_printf(sql, " OR ?%d > ifnull(last_updated, '')", P_HEARD_LESS);
+    kx_buf_byte(sql, ')');
+}
+
+/* A state that comes too late may still know a smaller first_seen: another sensor's. */
+static void put_earlier(struct kx_buf *sql)
+{
+    kx_buf_printf(sql,
+                  "UPDATE kismet_devices SET first_seen = ?%d WHERE mac_addr = ?%d AND"
+                  " ifnull(first_seen < %" PRId64 " OR ?%d < first_seen, 1)",
+                  KX_F_FIRST_SEEN, KX_F_MAC_ADDR, YEAR_2000_S, KX_F_FIRST_SEEN);
 }
 
 /* In an upsert a bare column is the row that is there, excluded.column the one that comes. */
@@ -236,6 +251,10 @@ kx_sqlite_rows_prepare(struct kx_sqlite_rows *rows, struct kx_sqlite_db *db, str
         kx_buf_text(&sql, ", 0)");
         outcome = prepare_built(db, &sql, &rows->is_stale, err);
     }
+    if (outcome == KX_SENT && (columns & FIELD_BIT(KX_F_FIRST_SEEN)) != 0) {
+        put_earlier(&sql);
+        outcome = prepare_built(db, &sql, &rows->earlier, err);
+    }
     if (outcome == KX_SENT) {
         put_history(&sql, columns);
         outcome = prepare_built(db, &sql, &rows->history_row, err);
@@ -252,9 +271,9 @@ kx_sqlite_rows_prepare(struct kx_sqlite_rows *rows, struct kx_sqlite_db *db, str
 
 void kx_sqlite_rows_fini(struct kx_sqlite_rows *rows)
 {
-    sqlite3_stmt **const statements[] = {&rows->device, &rows->device_source, &rows->history_row,
-                                         &rows->event,  &rows->source,        &rows->is_stale,
-                                         &rows->expire};
+    sqlite3_stmt **const statements[] = {&rows->device,  &rows->device_source, &rows->history_row,
+                                         &rows->event,   &rows->source,        &rows->is_stale,
+                                         &rows->earlier, &rows->expire};
     for (size_t i = 0; i < sizeof statements / sizeof statements[0]; i++) {
         sqlite3_finalize(*statements[i]);
         *statements[i] = NULL;
@@ -355,7 +374,8 @@ static void bind_extras(struct kx_sqlite_rows *rows, sqlite3_stmt *statement)
 /* The texts that are bound and stand in no record. */
 struct scratch {
     char mac[KX_ENCODE_MAC_MAX];
-    char heard[KX_CLOCK_RFC3339_MAX], received[KX_CLOCK_RFC3339_MAX], now[KX_CLOCK_RFC3339_MAX];
+    char heard[KX_CLOCK_RFC3339_MAX], heard_less[KX_CLOCK_RFC3339_MAX];
+    char received[KX_CLOCK_RFC3339_MAX], now[KX_CLOCK_RFC3339_MAX];
 };
 
 static void bind_fields(struct kx_sqlite_rows *rows,
@@ -383,6 +403,8 @@ static void bind_device(struct kx_sqlite_rows *rows,
 {
     bind_fields(rows, statement, device, DEVICE_FIELDS, scratch);
     bind_time(statement, P_HEARD, device->heard_at_ns, scratch->heard);
+    bind_time(statement, P_HEARD_LESS, device->heard_at_ns - (int64_t)KX_NS_PER_S,
+              scratch->heard_less);
     bind_time(statement, P_RECEIVED, device->head.received_ns, scratch->received);
     bind_time(statement, P_NOW, rows->now_ns, scratch->now);
     sqlite3_bind_int64(statement, P_AHEAD, rows->now_ns / (int64_t)KX_NS_PER_S + AHEAD_S_MAX);
@@ -409,6 +431,21 @@ static int write_history(struct kx_sqlite_rows *rows, const struct kx_device *de
     return run(statement);
 }
 
+/* The row was not written: the record says nothing new, or it came too late. */
+static int look_at_stale(struct kx_sqlite_rows *rows, const struct kx_device *device)
+{
+    struct scratch scratch;
+    bind_device(rows, rows->is_stale, device, &scratch);
+    int result = run(rows->is_stale);
+    if (result != SQLITE_ROW)
+        return result;
+    rows->stale++;
+    if (rows->earlier == NULL || device->first_seen < YEAR_2000_S)
+        return SQLITE_DONE;
+    bind_fields(rows, rows->earlier, device, FIELD_BIT(KX_F_FIRST_SEEN), &scratch);
+    return run(rows->earlier);
+}
+
 static int write_device(struct kx_sqlite_rows *rows, const struct kx_device *device)
 {
     struct scratch scratch;
@@ -419,13 +456,8 @@ static int write_device(struct kx_sqlite_rows *rows, const struct kx_device *dev
     bind_device(rows, rows->device, device, &scratch);
     bind_extras(rows, rows->device);
     int result = run(rows->device);
-    if (result == SQLITE_DONE && sqlite3_changes(sqlite3_db_handle(rows->device)) == 0) {
-        bind_device(rows, rows->is_stale, device, &scratch);
-        int stale = run(rows->is_stale);
-        rows->stale += stale == SQLITE_ROW;
-        if (stale != SQLITE_ROW)
-            result = stale;
-    }
+    if (result == SQLITE_DONE && sqlite3_changes(sqlite3_db_handle(rows->device)) == 0)
+        result = look_at_stale(rows, device);
     if (result == SQLITE_DONE && rows->per_source) {
         bind_device(rows, rows->device_source, device, &scratch);
         bind_extras(rows, rows->device_source);

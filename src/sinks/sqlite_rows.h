@@ -25,7 +25,7 @@ struct kx_sqlite_rows {
     uint64_t known; /* events that the table had */
 
     sqlite3_stmt *device, *device_source, *history_row, *event, *source; /* NULL until prepared */
-    sqlite3_stmt *is_stale, *expire;
+    sqlite3_stmt *is_stale, *earlier, *expire;
 
     struct kx_extra_value extra_values[KX_EXTRA_COLUMNS_MAX]; /* of the present record */
     char extra_room[KX_EXTRA_BYTES_MAX];                      /* their texts */

@@ -8,7 +8,7 @@ import tempfile
 import pathlib
 
 import campaign
-from harness import SLOW, wait_for
+from harness import ROOT, SLOW, wait_for
 from postgres import ENVIRONMENT, as_server, free_port
 
 APPLICATION = "application_name = 'kismet-export'"
@@ -67,6 +67,15 @@ WITNESS = {"type": "console", "format": "json", "name": "witness"}
 
 def said(exporter, pattern):
     return re.search(pattern, exporter.stderr())
+
+
+def write_result(name, what, **found):
+    """What a campaign found, beside the commit that it ran on."""
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True
+    ).stdout.strip()
+    log = {"what": what, "commit": commit, **found}
+    (ROOT / "tests" / "results" / name).write_text(json.dumps(log, indent=1) + "\n")
 
 
 class PgBouncer:

@@ -20,6 +20,7 @@ from pgline import (
     sink,
     uids,
     witnessed,
+    write_result,
 )
 from postgres import Database, database, own_server, postgres_server  # noqa: F401
 from rawkismet import RawKismet, mac_of
@@ -229,10 +230,11 @@ def overlapping(started, tmp_path, database, server, sources, exporters, devices
     for mac, row in rows.items():  # a whole state of one sensor's, not a mixture
         d = truths[row["source"], mac]
         assert row["total_packets"] == d["kismet.device.base.packets.total"]
-    for exporter in running:
-        totals = exporter.finish()["pg"]
-        assert totals["dropped"] == totals["dead_lettered"] == 0
+    ended = [exporter.finish()["pg"] for exporter in running]
+    assert all(totals["dropped"] == totals["dead_lettered"] == 0 for totals in ended)
     assert "deadlock detected" not in server.log.read_text()
+    return {"rows of kismet_devices": len(rows), "rows of kismet_device_sources": len(truths),
+            "totals": ended}  # fmt: skip
 
 
 def test_sources_that_overlap(started, tmp_path, database, postgres_server):  # noqa: F811
@@ -241,7 +243,15 @@ def test_sources_that_overlap(started, tmp_path, database, postgres_server):  # 
 
 @pytest.mark.slow
 def test_thirty_sources_that_overlap(started, tmp_path, database, postgres_server):  # noqa: F811
-    overlapping(started, tmp_path, database, postgres_server, 30, 3, 100)
+    start = time.time()
+    found = overlapping(started, tmp_path, database, postgres_server, 30, 3, 100)
+    write_result(
+        "postgres-overlap.txt",
+        "30 sources with 100 devices each, the same ones, into one database from 3 exporters",
+        seconds=round(time.time() - start),
+        deadlocks=0,
+        **found,
+    )
 
 
 # --- hostile names ---

@@ -6,12 +6,14 @@ import os
 import re
 import signal
 import subprocess
+import time
 
 import pytest
 
 from campaign import source
 from harness import SLOW, Sim, wait_for
 from pgline import APPLICATION, count, devices, launch, said, settle, sink
+from ports import Port, total
 from postgres import ENVIRONMENT, Database, database, own_server, postgres_server  # noqa: F401
 
 DEVICES = 60
@@ -354,3 +356,91 @@ def test_everything_is_refused(started, tmp_path, sim, database):  # noqa: F811
     )
     good(exporter, sim, database)
     assert letters(exporter) == []
+
+
+def triggered(at, body):
+    """A trigger of somebody else's on kismet_devices."""
+    at.psql(
+        f"CREATE FUNCTION triggered() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body}"
+        " RETURN NEW; END $$;"
+        " CREATE TRIGGER triggered BEFORE INSERT ON kismet_devices FOR EACH ROW"
+        " EXECUTE FUNCTION triggered()"
+    )
+
+
+def make_tables(started, tmp_path, at):
+    sim = started(Sim, "--devices", "1", "--seed", "99", name="first")
+    exporter = launch(started, tmp_path, [source(sim.url)], [sink(at)], "maker")
+    wait_for(lambda: count(at) == 1, what="the tables")
+    exporter.finish()
+    sim.kill()
+
+
+def test_a_state_that_nobody_knows(started, tmp_path, database):  # noqa: F811
+    """A batch is tried five times, then it is the records': the one is found and put aside."""
+    make_tables(started, tmp_path, database)
+    sim = started(Sim, "--devices", "4", "--change", "0")
+    macs = sorted(d["kismet.device.base.macaddr"] for d in sim.truth().values())
+    poison = macs.pop(2)
+    database.psql("CREATE SEQUENCE tries")  # what a transaction drew of it stays drawn
+    triggered(database, f"IF NEW.mac_addr = '{poison}' THEN PERFORM nextval('tries');"
+                        " RAISE 'no such luck' USING ERRCODE = 'KX001'; END IF;")  # fmt: skip
+    exporter = launch(started, tmp_path, [source(sim.url, events="none")], [sink(database)],
+                      stats={"listen": "127.0.0.1:0"})  # fmt: skip
+    port = Port(exporter)
+    wait_for(lambda: letters(exporter), 120, "the record is put aside", every=0.1)
+
+    def tries_by_rejection():
+        drawn = int(database.psql("SELECT last_value FROM tries"))
+        return drawn / total(port.metrics(), "delivery_rejections_total", sink="pg")
+
+    wait_for(lambda: tries_by_rejection() == 5, 60, "five tries for each rejection", every=0.1)
+    wait_for(lambda: set(macs) <= devices(database).keys(), what="the others")
+    totals = exporter.finish()["pg"]
+    assert totals["dropped"] == 0 and totals["dead_lettered"] >= 1
+    assert poison not in devices(database)
+    assert all("KX001" in json.dumps(x) and poison in json.dumps(x) for x in letters(exporter))
+
+
+def test_no_value_of_a_row_is_told(started, tmp_path, database):  # noqa: F811
+    """What the server says of a refused row names the row's values: neither log nor stats port nor
+    a dead letter's text repeats them."""
+    make_tables(started, tmp_path, database)
+    sim = started(Sim, "--devices", "20", "--change", "0")
+    sim.command("freeze")
+    seconds = int(time.time())
+    macs = {f"02:CA:7A:27:00:{i:02X}": f"CANARY-NET-{i}" for i in range(4)}
+    for mac, name in macs.items():
+        record = {
+            "kismet.device.base.key": "4202770D00000000_" + mac.replace(":", ""),
+            "kismet.device.base.macaddr": mac,
+            "kismet.device.base.commonname": name,
+            "kismet.device.base.phyname": "IEEE802.11",
+            "kismet.device.base.first_time": seconds,
+            "kismet.device.base.last_time": seconds,
+            "kismet.device.base.mod_time": seconds,
+        }
+        sim.command("put " + json.dumps(record))
+    by_check, by_key, by_cast, by_range = macs
+    database.psql(f"ALTER TABLE kismet_devices ADD CHECK (mac_addr <> '{by_check}')")
+    database.psql("CREATE UNIQUE INDEX one_name ON kismet_devices (coalesce(substring(name from"
+                  " 'CANARY-NET-1'), mac_addr));"
+                  " INSERT INTO kismet_devices (mac_addr, name) VALUES ('x', 'CANARY-NET-1')")  # fmt: skip
+    triggered(database, f"IF NEW.mac_addr = '{by_cast}' THEN PERFORM NEW.name::integer; END IF;"
+                        f" IF NEW.mac_addr = '{by_range}' THEN PERFORM"
+                        " (regexp_replace(NEW.name, '.*-', '') || '0000002747')::integer; END IF;")  # fmt: skip
+    exporter = launch(started, tmp_path, [source(sim.url, events="none")],
+                      [sink(database, batch={"records": 1000, "interval": "1s"})],
+                      stats={"listen": "127.0.0.1:0"})  # fmt: skip
+    port = Port(exporter)
+    wait_for(lambda: len(letters(exporter)) >= 4, 60, "all four are put aside", every=0.1)
+    told = [port.ask(path)[2] for path in ("/readyz", "/status.json", "/metrics", "/")]
+    exporter.finish()
+    found = letters(exporter)
+    for letter in found:
+        letter.pop("record")
+    states = {s for s in ("23514", "23505", "22P02", "22003") if s in json.dumps(found)}
+    assert states == {"23514", "23505", "22P02", "22003"}
+    for text in (exporter.stderr(), json.dumps(found), *map(str, told)):
+        assert "CANARY" not in text and "0000002747" not in text
+        assert "02:CA:7A:27" not in text.upper()

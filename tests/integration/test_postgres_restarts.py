@@ -4,18 +4,26 @@ truth, every event is there once, and the account is exact.
 The witness of events is a second sink of the same process, a console that prints what it gets.
 """
 
-import json
 import os
 import random
 import signal
-import subprocess
 import time
 
 import pytest
 
 from campaign import source
-from harness import ROOT, Sim, wait_for
-from pgline import APPLICATION, WITNESS, count, launch, settle, sink, uids, witnessed
+from harness import Sim, wait_for
+from pgline import (
+    APPLICATION,
+    WITNESS,
+    count,
+    launch,
+    settle,
+    sink,
+    uids,
+    witnessed,
+    write_result,
+)
 from postgres import Database, own_server  # noqa: F401
 
 SEED = 20251128
@@ -110,19 +118,16 @@ def test_a_server_that_comes_and_goes(started, tmp_path, own_server):  # noqa: F
 def test_forty_restarts_and_forty_killed_sessions(started, tmp_path, own_server):  # noqa: F811
     start = time.time()
     campaign, (totals, events) = run(started, tmp_path, own_server, 1000, 20, 20, 40)
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True
-    ).stdout.strip()
-    log = {
-        "what": "1,000 devices; the server restarted 20 times fast, 20 times immediate, and the"
-        " session killed 40 times (pg_terminate_backend or SIGKILL) at random moments",
-        "seed": SEED,
-        "commit": commit,
-        "seconds": round(time.time() - start),
-        "totals": totals,
-        "events, each once": events,
-        "last statement of the killed sessions, most of them idle between two batches": campaign.where,
-        "rows that differ from the truth": 0,
-    }
-    path = ROOT / "tests" / "results" / "postgres-restarts.txt"
-    path.write_text(json.dumps(log, indent=1) + "\n")
+    write_result(
+        "postgres-restarts.txt",
+        "1,000 devices; the server restarted 20 times fast, 20 times immediate, and the session"
+        " killed 40 times (pg_terminate_backend or SIGKILL) at random moments",
+        **{
+            "seed": SEED,
+            "seconds": round(time.time() - start),
+            "totals": totals,
+            "events, each once": events,
+            "last statement of the killed sessions, most of them idle": campaign.where,
+            "rows that differ from the truth": 0,
+        },
+    )

@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 
-from harness import BUILD, SLOW
-from postgres import database, postgres_server  # noqa: F401
+from harness import BUILD, SLOW, wait_for
+from postgres import ENVIRONMENT, database, postgres_server  # noqa: F401
 
 # What the Python script creates, from its manual.
 SCRIPT = """CREATE TABLE kismet_devices (
@@ -231,7 +231,25 @@ def test_a_second_start_changes_nothing_and_locks_nothing(database):
 
 
 def test_twenty_at_once_on_an_empty_database(database):
+    """All have found it empty, and wait for one another, before the first makes anything."""
+    lock = "pg_advisory_lock(118100652287348)"
+    holder = subprocess.Popen(
+        ["psql", "-X", "-q", "-A", "-t", database.conninfo()],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT,
+    )
+    holder.stdin.write(f"SELECT 'held' FROM {lock};\n")
+    holder.stdin.flush()
+    assert holder.stdout.readline() == "held\n"
     processes = [start(database.conninfo()) for _ in range(20)]
+    waiting = (
+        "SELECT count(*) AS n FROM pg_locks l JOIN pg_database d ON d.oid = l.database"
+        " WHERE d.datname = current_database() AND l.locktype = 'advisory' AND NOT l.granted"
+    )
+    wait_for(lambda: database.rows(waiting) == [{"n": 20}], 30, "twenty wait", every=0.1)
+    holder.communicate(timeout=60 * SLOW)
     outputs = [process.communicate(timeout=240 * SLOW)[0] for process in processes]
     assert [output.split()[0] for output in outputs] == ["sent"] * 20, outputs
     assert relations(database, "r") == TABLES

@@ -795,6 +795,38 @@ static void several_sources(void **state)
     kx_config_destroy(config);
 }
 
+/* Where a database is is no secret; its password is. */
+static void conn_on_the_command_line(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *conn;
+        bool secret;
+    } cases[] = {
+        {"postgresql://kx@db.example/kismet", false},
+        {"postgresql://kx@db.example:5432,other:5433/kismet?sslmode=verify-full", false},
+        {"postgresql://[::1]:5432/kismet", false},
+        {"postgresql:///kismet?host=/run/postgresql&user=a@b:c", false},
+        {"host=db.example", false},
+        {"service=kismet", false},
+        {"passfile=/etc/kismet-export/pgpass", false},
+        {"postgresql://kx:pw@db.example/kismet", true},
+        {"postgres://kx:@db.example", true},
+        {"postgresql://kx:p/w@db.example", true},
+        {"postgresql://db.example/kismet?user=kx&password=pw", true},
+        {"password=pw", true},
+        {"sslpassword=pw", true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char line[256];
+        snprintf(line, sizeof line, "--export-type postgres --postgres-conn %s", cases[i].conn);
+        struct kx_config *config = load_good(NULL, line);
+        if (warned(config, "--postgres-conn puts a secret") != cases[i].secret)
+            fail_msg("%s", cases[i].conn);
+        kx_config_destroy(config);
+    }
+}
+
 static void warnings(void **state)
 {
     (void)state;
@@ -1031,6 +1063,7 @@ int main(void)
         cmocka_unit_test_setup(refuses_lines, clean),
         cmocka_unit_test_setup(credentials, clean),
         cmocka_unit_test_setup(several_sources, clean),
+        cmocka_unit_test_setup(conn_on_the_command_line, clean),
         cmocka_unit_test_setup(warnings, clean),
         cmocka_unit_test_setup(data_format_is_for_console_and_socket, clean),
         cmocka_unit_test_setup(socket_and_webhook_want_an_address, clean),

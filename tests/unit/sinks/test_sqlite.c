@@ -132,7 +132,7 @@ static void test_unchanged_is_not_written(void **state)
     assert_int_equal(sqlite3_step(version), SQLITE_ROW);
     int before = sqlite3_column_int(version, 0);
     sqlite3_reset(version);
-    device.heard_ns = (int64_t)(T0 + 50) * 1000000000; /* told again, by REST say */
+    device.heard_ns = (int64_t)T0 * 1000000000 + 999999999; /* told again, by REST say */
     fixture_send(f, &device);
     sqlite3_step(version);
     assert_int_equal(sqlite3_column_int(version, 0), before); /* nobody wrote the file */
@@ -143,6 +143,14 @@ static void test_unchanged_is_not_written(void **state)
     fixture_send(f, &device);
     sqlite3_step(version);
     assert_int_not_equal(sqlite3_column_int(version, 0), before);
+    sqlite3_reset(version);
+    /* The server's clock is known by now, and when it was heard was corrected. */
+    device.heard_ns = (int64_t)(T0 + 50) * 1000000000;
+    fixture_send(f, &device);
+    sqlite3_step(version);
+    expect_rows(f, "SELECT last_updated, updated_at FROM kismet_devices",
+                "2025-01-17 16:31:35.000000|2025-01-17 16:31:35.000000\n");
+    assert_int_equal(fixture_count(f, KX_C_ROWS_STALE), 0);
     sqlite3_finalize(version);
     sqlite3_close(watcher);
 }
@@ -295,6 +303,35 @@ static void test_first_seen(void **state)
     device.last_seen++;
     fixture_send(f, &device);
     expect_rows(f, "SELECT first_seen FROM kismet_devices", "1737131445\n");
+}
+
+/* A state that comes too late is not written, but another sensor may have known the device longer.
+ */
+static void test_first_seen_of_a_late_state(void **state)
+{
+    struct fixture *f = *state;
+    struct device_spec late = {.mac = MAC, .source = "attic", .last_seen = T0 - 5, .packets = 1};
+    fixture_send(
+        f, &(struct device_spec){.mac = MAC, .source = "cellar", .last_seen = T0, .packets = 7});
+    static const struct {
+        int64_t first_seen;
+        const char *row;
+    } steps[] = {
+        {100, "NULL|7|cellar\n"}, /* 1970 */
+        {T0 - 50, "1737131395|7|cellar\n"}, {T0 - 10, "1737131395|7|cellar\n"},
+        {T0 - 90, "1737131355|7|cellar\n"}, {0, "1737131355|7|cellar\n"},
+    };
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        late.first_seen = steps[i].first_seen;
+        fixture_send(f, &late);
+        expect_rows(f, "SELECT first_seen, total_packets, source FROM kismet_devices",
+                    steps[i].row);
+        assert_int_equal(fixture_count(f, KX_C_ROWS_STALE), i + 1);
+    }
+    file_run(f->path, "UPDATE kismet_devices SET first_seen = 5"); /* another tool's */
+    late.first_seen = T0 - 20;
+    fixture_send(f, &late);
+    expect_rows(f, "SELECT first_seen FROM kismet_devices", "1737131425\n");
 }
 
 static void test_unknown_overwrites(void **state)
@@ -658,6 +695,7 @@ int main(void)
         TEST(test_clock_set_back),
         TEST(test_new_life),
         TEST(test_first_seen),
+        TEST(test_first_seen_of_a_late_state),
         TEST(test_unknown_overwrites),
         TEST(test_last_updated_never_back),
         TEST(test_per_source),

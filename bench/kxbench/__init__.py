@@ -1,0 +1,1 @@
+"""Measuring kismet-export: see bench/README.md."""
