@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +19,6 @@ enum {
     CONNECT_S = 10,
     POLL_MS_MAX = 1000,
     NUDGE_MS = 100, /* longer than a broker takes; paho wakes by itself within the second */
-    YIELDS = 2,     /* paho's threads need the processor to get on; that often saves the sleep */
     RECEIVE_MAX_UNSAID = 65535, /* MQTT 5, 3.2.2.3.3 */
 };
 
@@ -550,15 +548,9 @@ kx_mqtt_conn_wait(struct kx_mqtt_conn *conn, uint32_t want, uint64_t deadline_ns
     struct pollfd fds[] = {{.fd = conn->wake_fd, .events = POLLIN},
                            {.fd = stop_fd, .events = POLLIN}};
     bool nudged = false;
-    for (unsigned yields = 0;;) {
+    for (;;) {
         pthread_mutex_lock(&conn->mutex);
         bool there = ready(conn, want);
-        if (!there && yields < YIELDS) {
-            pthread_mutex_unlock(&conn->mutex);
-            yields++;
-            sched_yield();
-            continue;
-        }
         conn->sleeps = !there;
         conn->want = want;
         pthread_mutex_unlock(&conn->mutex);
