@@ -11,6 +11,8 @@ import pytest
 
 from harness import BUILD, CAPTURES, ROOT, SLOW, Exporter
 
+pytestmark = pytest.mark.release
+
 EXPORTER = BUILD / "kismet-export"
 README = ROOT / "README.md"
 SCRIPT = ROOT / "docs" / "coming-from-the-script.md"

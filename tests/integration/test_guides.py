@@ -10,6 +10,8 @@ from harness import ROOT, Exporter, Sim, wait_for
 from httpstub import Answer, Stub
 from test_docs import ask, blocks
 
+pytestmark = pytest.mark.release
+
 TROUBLE = ROOT / "docs" / "troubleshooting.md"
 SENSORS = ROOT / "docs" / "several-sensors.md"
 SEED_BLOCKS = ("Connection refused", "Authentication errors", "Database connection errors",

@@ -10,6 +10,8 @@ from harness import Sim, wait_for
 from httpstub import Answer, Stub
 from ports import Port
 
+pytestmark = pytest.mark.release
+
 HOSTILE = "<img src=x onerror=alert(1)>\"'&</script><script>alert(2)</script>"
 SECRET = "Canary0123456789Canary0123456789"
 

@@ -114,6 +114,7 @@ def put(sim, number, age_s):
     return mac
 
 
+@pytest.mark.release
 def test_devices_seen_in_the_last_five_minutes(started, tmp_path, own_server):  # noqa: F811
     """Exactly those that were heard: at first, after a restart of the exporter, with a monitor that
     repeats everything, and after an outage; on servers of three time zones."""

@@ -152,6 +152,7 @@ def run(started, tmp_path, own_server, devices, cuts, kills):  # noqa: F811
             "ended by pg_terminate_backend at": at, **found}  # fmt: skip
 
 
+@pytest.mark.release
 def test_cuts_within_a_transaction(started, tmp_path, own_server):  # noqa: F811
     run(started, tmp_path, own_server, 200, 18, 6)
 

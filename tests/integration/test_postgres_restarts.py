@@ -110,6 +110,7 @@ def run(started, tmp_path, own_server, devices, fast, immediate, kills):  # noqa
     return campaign, campaign.finish()
 
 
+@pytest.mark.release
 def test_a_server_that_comes_and_goes(started, tmp_path, own_server):  # noqa: F811
     run(started, tmp_path, own_server, 200, 2, 2, 6)
 

@@ -80,6 +80,7 @@ def states(watcher, phone):
     return [w for i, w in enumerate(words) if i == 0 or words[i - 1] != w]
 
 
+@pytest.mark.release
 def test_a_phone_that_leaves_becomes_not_home_once(started, tmp_path, scene):
     """On a monitor that sends every device again and again, with a filter that hides the phone, and
     a delta that would hide that it is still heard."""
@@ -153,6 +154,7 @@ def test_a_dead_kismet_makes_it_unknown(started, tmp_path, scene):
     exporter.finish()
 
 
+@pytest.mark.release
 def test_a_radio_that_failed_makes_it_unknown(started, tmp_path, scene):
     """Kismet lives, its radios do not: the commonest failure in the field."""
     sim, broker, watcher, phone = scene

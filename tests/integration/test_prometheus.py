@@ -11,6 +11,8 @@ from harness import ROOT, Sim, wait_for
 from ports import Port
 from test_docs import prose, slug
 
+pytestmark = pytest.mark.release
+
 DIRECTORY = ROOT / "deploy" / "prometheus"
 RULES = DIRECTORY / "kismet-export.rules.yml"
 TESTS = DIRECTORY / "kismet-export.test.yml"

@@ -242,6 +242,7 @@ def delivered(port):
 
 
 @pytest.mark.tsan
+@pytest.mark.release
 def test_strangers_hold_up_nobody(started, tmp_path):
     _, exporter = start(started, tmp_path)
     port = Port(exporter)
