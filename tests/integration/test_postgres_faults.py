@@ -260,13 +260,16 @@ def test_a_column_of_another_type(started, tmp_path, sim, database):  # noqa: F8
     exporter = line(started, tmp_path, sim, database)
     goes_on(database)
     # Nothing of a row is lost: a device that changes no more would not be told again.
-    database.psql("ALTER TABLE kismet_devices ALTER COLUMN frequency TYPE text")
+    database.psql(
+        "ALTER TABLE kismet_devices ALTER COLUMN frequency TYPE jsonb USING to_jsonb(frequency)"
+    )
     held_until(
         exporter,
         "frequency",
         database,
         lambda: database.psql(
-            "ALTER TABLE kismet_devices ALTER COLUMN frequency TYPE bigint USING frequency::bigint"
+            "ALTER TABLE kismet_devices ALTER COLUMN frequency TYPE bigint"
+            " USING (frequency #>> '{}')::bigint"
         ),
     )
     good(exporter, sim, database)
