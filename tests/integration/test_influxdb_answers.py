@@ -34,9 +34,16 @@ class Line:
         self.exporter.streaming()
         wait_for(self.raw.ready, what="the subscriptions")
 
+    def told(self, number, **more):
+        try:
+            self.raw.text("monitor", device(number, **more))
+        except OSError:  # the exporter has just taken up the stream anew
+            return False
+        return True
+
     def say(self, *numbers, **more):
         for number in numbers:
-            self.raw.text("monitor", device(number, **more))
+            wait_for(lambda n=number: self.told(n, **more), what="a connection to say it on")
 
     def arrived(self):
         return {point.tags["mac_addr"] for point in points(self.stub)}

@@ -194,6 +194,8 @@ def test_a_source_that_flaps_is_not_hammered(started, tmp_path):
     """Kismet answers, its WebSockets do not: the backoff grows although REST works."""
     sim = started(Sim, "--devices", "5", "--handshake", "badaccept")
     exporter = launch(started, tmp_path, [source(sim.url)])
+    # What the start costs, with a sanitizer above all, is another matter.
+    wait_for(lambda: "next try in" in exporter.stderr(), what="the first failure")
     assert cpu_shares([exporter.pid], 2)[0] < 0.05 * SLOW
     assert exporter.stderr().count("next try in") < 12
     exporter.finish()
