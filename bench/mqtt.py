@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """R6: the mqtt sink against paho alone, interleaved, median of 5, at a mosquitto on loopback.
 
 Usage: bench/mqtt.py BUILD [MESSAGES]   (targets bench_mqtt, floor_mqtt); writes bench/results/mqtt.txt

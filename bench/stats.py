@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """What scraping costs: wrk against /metrics for a while, and the exporter's work with and without.
 
     KX_BUILD=$PWD/build bench/stats.py [SECONDS] > bench/results/stats.txt

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Lines a second into VictoriaMetrics and InfluxDB 1.x: the sink against one curl process that posts
 the same batches, encoded before, over one connection; in turn (A B B A ...), each time into a fresh server.
 
